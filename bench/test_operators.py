@@ -1,0 +1,182 @@
+"""Normalisations, reductions over each axis and attention against torch's CPU operators."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+import metalwright
+from test_simdgroup_engine import measure
+
+pytestmark = pytest.mark.benchmark(group="operators", warmup=True)
+
+# A threadgroup of 256 threads works on one row of n.
+ROWS = """
+#include <metal_stdlib>
+using namespace metal;
+float whole_sum(float x, threadgroup float* partial, uint lane, uint group, uint groups) {
+  x = simd_sum(x);
+  if (lane == 0) partial[group] = x;
+  threadgroup_barrier(mem_flags::mem_threadgroup);
+  x = simd_sum(lane < groups ? partial[lane] : 0.0f);
+  threadgroup_barrier(mem_flags::mem_threadgroup);
+  return x;
+}
+#define THREADS uint row [[threadgroup_position_in_grid]], \\
+    uint t [[thread_position_in_threadgroup]], uint size [[threads_per_threadgroup]], \\
+    uint lane [[thread_index_in_simdgroup]], uint group [[simdgroup_index_in_threadgroup]], \\
+    uint groups [[simdgroups_per_threadgroup]]
+kernel void layer_norm(device const float* x, device const float* weight, device const float* bias,
+                       device float* out, constant uint& n, THREADS) {
+  threadgroup float partial[32];
+  x += row * n;
+  out += row * n;
+  float sum = 0, squares = 0;
+  for (uint i = t; i < n; i += size) {
+    sum += x[i];
+    squares = fma(x[i], x[i], squares);
+  }
+  float mean = whole_sum(sum, partial, lane, group, groups) / n;
+  float variance = whole_sum(squares, partial, lane, group, groups) / n - mean * mean;
+  float scale = rsqrt(variance + 1e-5f);
+  for (uint i = t; i < n; i += size)
+    out[i] = fma((x[i] - mean) * scale, weight[i], bias[i]);
+}
+kernel void rms_norm(device const float* x, device const float* weight, device float* out,
+                     constant uint& n, THREADS) {
+  threadgroup float partial[32];
+  x += row * n;
+  out += row * n;
+  float squares = 0;
+  for (uint i = t; i < n; i += size) squares = fma(x[i], x[i], squares);
+  float scale = rsqrt(whole_sum(squares, partial, lane, group, groups) / n + 1e-5f);
+  for (uint i = t; i < n; i += size) out[i] = x[i] * scale * weight[i];
+}
+kernel void sum_of_rows(device const float* x, device float* out, constant uint& n, THREADS) {
+  threadgroup float partial[32];
+  x += row * n;
+  float sum = 0;
+  for (uint i = t; i < n; i += size) sum += x[i];
+  sum = whole_sum(sum, partial, lane, group, groups);
+  if (t == 0) out[row] = sum;
+}
+kernel void sum_of_columns(device const float* x, device float* out, constant uint& n,
+                           constant uint& rows, uint i [[thread_position_in_grid]]) {
+  float sum = 0;
+  for (uint r = 0; r < rows; r++) sum += x[r * n + i];
+  out[i] = sum;
+}
+"""
+# One simdgroup for 8 queries of a head of 64, keys and values in blocks of 8: running maximum and
+# sum, the output rescaled by a diagonal matrix.
+ATTENTION = """
+#include <metal_stdlib>
+using namespace metal;
+kernel void attention(device const float* q, device const float* k, device const float* v,
+                      device float* out, constant uint& tokens,
+                      uint2 g [[threadgroup_position_in_grid]],
+                      uint lane [[thread_index_in_simdgroup]]) {
+  threadgroup float scores[8 * 8], scale[8 * 8];
+  uint head = g.y * tokens * 64;
+  q += head + g.x * 8 * 64;
+  k += head;
+  v += head;
+  out += head + g.x * 8 * 64;
+  simdgroup_float8x8 query[8], sum[8];
+  for (uint d = 0; d < 8; d++) {
+    simdgroup_load(query[d], q + 8 * d, 64);
+    sum[d] = simdgroup_float8x8(0);
+  }
+  // Lane 4 r + c sees columns 2 c and 2 c + 1 of row r.
+  uint row = lane / 4, column = lane % 4 * 2;
+  float most = -INFINITY, total = 0;
+  for (uint block = 0; block < tokens; block += 8) {
+    simdgroup_float8x8 score = simdgroup_float8x8(0), key;
+    for (uint d = 0; d < 8; d++) {
+      simdgroup_load(key, k + block * 64 + 8 * d, 64, ulong2(0, 0), true);
+      simdgroup_multiply_accumulate(score, query[d], key, score);
+    }
+    simdgroup_store(score, scores, 8);
+    simdgroup_barrier(mem_flags::mem_threadgroup);
+    float a = scores[row * 8 + column] * 0.125f, b = scores[row * 8 + column + 1] * 0.125f;
+    float larger = max(a, b);
+    larger = max(larger, simd_shuffle_xor(larger, 1));
+    larger = max(larger, simd_shuffle_xor(larger, 2));
+    larger = max(larger, most);
+    float shrink = exp(most - larger);
+    most = larger;
+    a = exp(a - most);
+    b = exp(b - most);
+    float both = a + b;
+    both += simd_shuffle_xor(both, 1);
+    both += simd_shuffle_xor(both, 2);
+    total = fma(total, shrink, both);
+    scores[row * 8 + column] = a;
+    scores[row * 8 + column + 1] = b;
+    scale[row * 8 + column] = column == row ? shrink : 0;
+    scale[row * 8 + column + 1] = column + 1 == row ? shrink : 0;
+    simdgroup_barrier(mem_flags::mem_threadgroup);
+    simdgroup_float8x8 weights, rescale, value;
+    simdgroup_load(weights, scores, 8);
+    simdgroup_load(rescale, scale, 8);
+    for (uint d = 0; d < 8; d++) {
+      simdgroup_load(value, v + block * 64 + 8 * d, 64);
+      simdgroup_multiply(sum[d], rescale, sum[d]);
+      simdgroup_multiply_accumulate(sum[d], weights, value, sum[d]);
+    }
+    simdgroup_barrier(mem_flags::mem_threadgroup);
+  }
+  scale[row * 8 + column] = column == row ? 1 / total : 0;
+  scale[row * 8 + column + 1] = column + 1 == row ? 1 / total : 0;
+  simdgroup_barrier(mem_flags::mem_threadgroup);
+  simdgroup_float8x8 rescale;
+  simdgroup_load(rescale, scale, 8);
+  for (uint d = 0; d < 8; d++) {
+    simdgroup_multiply(sum[d], rescale, sum[d]);
+    simdgroup_store(sum[d], out + 8 * d, 64);
+  }
+}
+"""
+N = 4096
+
+
+@pytest.mark.parametrize("name", ["layer_norm", "rms_norm", "sum_of_rows", "sum_of_columns"])
+def test_rows_and_columns_of_4096(benchmark, report, name):
+    kernel = getattr(metalwright.compile(ROWS, device="cpu"), name)
+    x, weight, bias = torch.randn(N, N), torch.randn(N), torch.randn(N)
+    out = torch.empty_like(x) if name.endswith("norm") else torch.empty(N)
+    inputs = {"layer_norm": (x, weight, bias), "rms_norm": (x, weight)}.get(name, (x,))
+    sizes = (N, N) if name == "sum_of_columns" else (N,)
+
+    def ours() -> None:
+        if name == "sum_of_columns":
+            kernel(*inputs, out, *sizes, threads=N, group_size=256, arg_casts="int32")
+        else:
+            kernel(*inputs, out, *sizes, threadgroups=N, group_size=256, arg_casts="int32")
+
+    theirs = {
+        "layer_norm": lambda: torch.nn.functional.layer_norm(x, (N,), weight, bias),
+        "rms_norm": lambda: torch.nn.functional.rms_norm(x, (N,), weight, 1e-5),
+        "sum_of_rows": lambda: torch.sum(x, 1),
+        "sum_of_columns": lambda: torch.sum(x, 0),
+    }[name]
+    measure(benchmark, report, f"{name} {N} x {N}", ours, theirs)
+    torch.testing.assert_close(out, theirs(), rtol=1e-3, atol=2e-3)
+
+
+def test_attention_of_8_heads_and_1024_tokens(benchmark, report):
+    kernel = metalwright.compile(ATTENTION, device="cpu").attention
+    heads, tokens, size = 8, 1024, 64
+    q, k, v = (torch.randn(heads, tokens, size) for _ in range(3))
+    out = torch.empty_like(q)
+
+    def ours() -> None:
+        kernel(q, k, v, out, tokens, threadgroups=(tokens // 8, heads), group_size=32,
+               arg_casts="int32")  # fmt: skip
+
+    def theirs() -> torch.Tensor:
+        return torch.nn.functional.scaled_dot_product_attention(q[None], k[None], v[None])
+
+    measure(benchmark, report, "attention, 8 heads, 1024 tokens of 64", ours, theirs,
+            4 * heads * tokens * tokens * size)  # fmt: skip
+    torch.testing.assert_close(out, theirs()[0], rtol=1e-3, atol=1e-4)

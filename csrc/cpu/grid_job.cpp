@@ -1,0 +1,174 @@
+// Cuts a grid into units and runs them.
+#include "cpu/grid_job.h"
+
+#include "cpu/simdgroup_scheduler.h"
+
+#include <algorithm>
+#include <bit>
+
+namespace metalwright::cpu {
+
+// What an observer may use of a fiber's stack: it makes texts.
+static constexpr std::size_t kHookStack = 64 * 1024;
+
+// Rows of threadgroups that are run together.
+static constexpr std::uint64_t kBand = 4;
+
+struct GridJob::Worker {
+  GridJob* job;
+  ThreadState* thread;
+  LaneScheduler* scheduler;
+  SimdgroupScheduler* simdgroups;
+  simt::ThreadgroupContext threadgroup;
+};
+
+GridJob::GridJob(const Executable& code, const Executable& edge, const simt::LaunchContext& launch,
+                 Supervision& supervision, std::uint64_t threads_per_unit)
+    : code_(code), edge_(edge), failed_(&code), launch_(launch), supervision_(supervision) {
+  const std::uint32_t* grid = launch.threads_per_grid;
+  if (code.over_grid) {
+    rows_ = std::uint64_t{grid[1]} * grid[2];
+    // A power of two, so that no unit crosses 2^31 (launch.h); at least 64, so that vectors stay
+    // whole.
+    const std::uint64_t size =
+        std::bit_ceil(std::clamp<std::uint64_t>(threads_per_unit, 64, 1u << 30));
+    x_per_unit_ = std::min<std::uint64_t>(size, grid[0]);
+    units_per_row_ = (grid[0] + x_per_unit_ - 1) / x_per_unit_;
+    rows_per_unit_ = units_per_row_ > 1 ? 1 : std::max<std::uint64_t>(1, size / grid[0]);
+    units_ = units_per_row_ * ((rows_ + rows_per_unit_ - 1) / rows_per_unit_);
+    return;
+  }
+  const std::uint32_t* groups = launch.threadgroups_per_grid;
+  const std::uint32_t* threads = launch.dispatch_threads_per_threadgroup;
+  threadgroups_ = std::uint64_t{groups[0]} * groups[1] * groups[2];
+  const std::uint64_t per_group = std::uint64_t{threads[0]} * threads[1] * threads[2];
+  threadgroups_per_unit_ = std::max<std::uint64_t>(1, threads_per_unit / per_group);
+  units_ = (threadgroups_ + threadgroups_per_unit_ - 1) / threadgroups_per_unit_;
+}
+
+void GridJob::work(ThreadState& thread, bool is_caller) {
+  Worker worker{this, &thread, nullptr, nullptr, {}};
+  if (!code_.over_grid) {
+    worker.scheduler = &LaneScheduler::current();
+    // Instrumented code has no addresses of threadgroup memory, only regions.
+    worker.threadgroup.memory = observer_ ? nullptr : worker.scheduler->threadgroup_memory();
+    worker.scheduler->observe(observer_);
+    const std::uint32_t* threads = launch_.dispatch_threads_per_threadgroup;
+    const std::size_t count = std::size_t{threads[0]} * threads[1] * threads[2];
+    for (const Executable* code : {&code_, &edge_}) {
+      const bool prepared =
+          code->engine == simt::Engine::checked
+              ? worker.scheduler->prepare(count, code->stack_size + (observer_ ? kHookStack : 0),
+                                          code->has_barrier)
+          : code->engine == simt::Engine::simdgroup
+              ? SimdgroupScheduler::current().prepare(count, code->stack_size, code->has_barrier)
+              : true;
+      if (!prepared) {
+        supervision_.failure.set(Failure::Kind::out_of_memory);
+        return;
+      }
+    }
+    worker.simdgroups = &SimdgroupScheduler::current();
+  }
+  const bool ended = thread.run(
+      supervision_, is_caller,
+      [](void* argument) {
+        auto* self = static_cast<Worker*>(argument);
+        self->job->run_units(*self);
+      },
+      &worker);
+  if (worker.scheduler)
+    worker.scheduler->observe(nullptr);
+  if (!ended)
+    ThreadPool::instance().stop_others(*this);
+}
+
+void GridJob::run_units(Worker& worker) {
+  while (!supervision_.failure.any()) {
+    const std::uint64_t unit = next_.fetch_add(1, std::memory_order_relaxed);
+    if (unit >= units_)
+      return;
+    if (code_.over_grid)
+      run_rows(unit);
+    else if (!run_threadgroups(worker, unit))
+      return;
+  }
+}
+
+void GridJob::run_rows(std::uint64_t unit) {
+  auto* entry = reinterpret_cast<simt::LoopEntry*>(code_.entry);
+  const std::uint64_t row = unit / units_per_row_ * rows_per_unit_;
+  const std::uint64_t x = unit % units_per_row_ * x_per_unit_;
+  const std::uint64_t end = std::min<std::uint64_t>(x + x_per_unit_, launch_.threads_per_grid[0]);
+  entry(&launch_, nullptr, row, std::min(row + rows_per_unit_, rows_),
+        static_cast<std::uint32_t>(x), static_cast<std::uint32_t>(end - x));
+}
+
+bool GridJob::run_threadgroups(Worker& worker, std::uint64_t unit) {
+  const std::uint64_t first = unit * threadgroups_per_unit_;
+  const std::uint64_t end = std::min(first + threadgroups_per_unit_, threadgroups_);
+  for (std::uint64_t i = first; i < end; ++i)
+    if (!run_threadgroup(worker, i))
+      return false;
+  return true;
+}
+
+bool GridJob::run_threadgroup(Worker& worker, std::uint64_t index) {
+  if (!order_.empty())
+    index = order_[index];
+  simt::ThreadgroupContext& group = worker.threadgroup;
+  const std::uint32_t* groups = launch_.threadgroups_per_grid;
+  const std::uint64_t slice = std::uint64_t{groups[0]} * groups[1];
+  const std::uint64_t place = index % slice;
+  group.position[2] = static_cast<std::uint32_t>(index / slice);
+  if (code_.engine == simt::Engine::simdgroup && order_.empty()) {
+    // Columns of a few threadgroups: threadgroups that share tiles of a product's two operands
+    // follow each other while both are in the cache, as they run side by side on a GPU.
+    const std::uint64_t top = place / (groups[0] * kBand) * kBand;
+    const std::uint64_t height = std::min(kBand, groups[1] - top);
+    const std::uint64_t in_band = place - top * groups[0];
+    group.position[0] = static_cast<std::uint32_t>(in_band / height);
+    group.position[1] = static_cast<std::uint32_t>(top + in_band % height);
+  } else {
+    group.position[0] = static_cast<std::uint32_t>(place % groups[0]);
+    group.position[1] = static_cast<std::uint32_t>(place / groups[0]);
+  }
+  std::uint64_t origin[3];
+  for (unsigned axis = 0; axis < 3; ++axis) {
+    const std::uint64_t nominal = launch_.dispatch_threads_per_threadgroup[axis];
+    origin[axis] = group.position[axis] * nominal;
+    // Threadgroups at the grid's edge are smaller.
+    group.threads[axis] = static_cast<std::uint32_t>(
+        std::min(nominal, launch_.threads_per_grid[axis] - origin[axis]));
+  }
+  const bool is_whole =
+      std::equal(group.threads, group.threads + 3, launch_.dispatch_threads_per_threadgroup);
+  const Executable& code = is_whole ? code_ : edge_;
+  if (code.engine != simt::Engine::vector_loop) {
+    const bool ended =
+        code.engine == simt::Engine::checked
+            ? worker.scheduler->run(reinterpret_cast<simt::LaneEntry*>(code.entry), launch_, group,
+                                    code.has_barrier, *worker.thread, supervision_.failure)
+            : worker.simdgroups->run(reinterpret_cast<simt::SimdgroupEntry*>(code.entry), launch_,
+                                     group, *worker.thread, supervision_.failure, code.stack_size,
+                                     code.has_barrier);
+    if (!ended)
+      failed_ = &code;
+    return ended;
+  }
+  auto* entry = reinterpret_cast<simt::LoopEntry*>(code_.entry);
+  const std::uint64_t rows = std::uint64_t{group.threads[1]} * group.threads[2];
+  // A call must not cross 2^31 (launch.h).
+  constexpr std::uint64_t kHalf = std::uint64_t{1} << 31;
+  const std::uint64_t width = group.threads[0];
+  if (origin[0] < kHalf && origin[0] + width > kHalf) {
+    const auto low = static_cast<std::uint32_t>(kHalf - origin[0]);
+    entry(&launch_, &group, 0, rows, 0, low);
+    entry(&launch_, &group, 0, rows, low, static_cast<std::uint32_t>(width) - low);
+  } else {
+    entry(&launch_, &group, 0, rows, 0, static_cast<std::uint32_t>(width));
+  }
+  return true;
+}
+
+} // namespace metalwright::cpu

@@ -1,0 +1,71 @@
+// One run of a kernel over its grid, in units that threads take.
+#pragma once
+
+#include "cpu/lane_scheduler.h"
+#include "cpu/thread_pool.h"
+#include "simt/kernel_code.h"
+#include "simt/launch.h"
+
+#include <atomic>
+#include <span>
+
+namespace metalwright::cpu {
+
+// What a job needs to know of compiled code.
+struct Executable {
+  void* entry = nullptr; // a LoopEntry, a LaneEntry or a SimdgroupEntry
+  simt::Engine engine = simt::Engine::vector_loop;
+  bool over_grid = false;
+  bool has_barrier = false;
+  std::size_t stack_size = 0;
+};
+
+class GridJob final : public Job {
+ public:
+  // `edge` runs the threadgroups that the grid's edge makes smaller, `code` all others.
+  // `threads_per_unit`: about how many threads are worth handing out at a time.
+  GridJob(const Executable& code, const Executable& edge, const simt::LaunchContext& launch,
+          Supervision& supervision, std::uint64_t threads_per_unit);
+
+  // For code of the checked engine that is instrumented, on one thread: `observer` is told what
+  // happens, and threadgroups run in the order of `order` (empty: their own).
+  void observe(LaneObserver& observer, std::span<const std::uint64_t> order) {
+    observer_ = &observer;
+    order_ = order;
+  }
+
+  std::uint64_t units() const { return units_; }
+  void reset() { next_.store(0, std::memory_order_relaxed); }
+
+  void work(ThreadState& thread, bool is_caller) override;
+  Supervision& supervision() override { return supervision_; }
+  // The code whose barrier diverged.
+  const Executable& failed() const { return *failed_.load(); }
+
+ private:
+  struct Worker;
+  void run_units(Worker& worker);
+  void run_rows(std::uint64_t unit);
+  bool run_threadgroups(Worker& worker, std::uint64_t unit);
+  bool run_threadgroup(Worker& worker, std::uint64_t index);
+
+  const Executable& code_;
+  const Executable& edge_;
+  std::atomic<const Executable*> failed_;
+  const simt::LaunchContext& launch_;
+  Supervision& supervision_;
+  std::uint64_t units_ = 0;
+  // over_grid: a unit is `rows_per_unit_` whole rows, or `x_per_unit_` threads of one row.
+  std::uint64_t rows_ = 0;
+  std::uint64_t rows_per_unit_ = 1;
+  std::uint64_t x_per_unit_ = 0;
+  std::uint64_t units_per_row_ = 1;
+  // otherwise: a number of threadgroups.
+  std::uint64_t threadgroups_ = 0;
+  std::uint64_t threadgroups_per_unit_ = 1;
+  LaneObserver* observer_ = nullptr;
+  std::span<const std::uint64_t> order_;
+  alignas(64) std::atomic<std::uint64_t> next_{0};
+};
+
+} // namespace metalwright::cpu

@@ -1,0 +1,53 @@
+// The threads that share a dispatch's work with the thread that called it.
+#pragma once
+
+#include "cpu/guarded_section.h"
+
+#include <condition_variable>
+#include <mutex>
+#include <vector>
+
+namespace metalwright::cpu {
+
+// Work in units that are taken from a counter.
+class Job {
+ public:
+  virtual ~Job() = default;
+  // Takes units until there are none, or until the job failed. Runs on several threads at once.
+  virtual void work(ThreadState& thread, bool is_caller) = 0;
+  virtual Supervision& supervision() = 0;
+
+ private:
+  friend class ThreadPool;
+  ThreadState* caller_ = nullptr;
+  unsigned helpers_ = 0; // threads of the pool that are in work(); under the pool's lock
+  bool open_ = true;
+};
+
+class ThreadPool {
+ public:
+  static ThreadPool& instance();
+  // Threads that work on a job at most, the caller among them.
+  unsigned width() const { return width_; }
+  // Returns when no unit is left or running. The caller works too, and polls the job's hook while
+  // it waits for the others. `helpers`: how many other threads are worth waking.
+  void run(Job& job, unsigned helpers);
+  // For a thread of a job that has just failed: the others may be in code that never ends.
+  void stop_others(Job& job);
+
+ private:
+  ThreadPool();
+  void start_threads();
+  void helper_loop();
+  void after_fork();
+
+  unsigned width_ = 1;
+  std::mutex mutex_;
+  std::condition_variable work_;
+  std::condition_variable done_;
+  std::vector<Job*> jobs_;
+  std::vector<ThreadState*> threads_; // of the pool, for stopping them
+  bool started_ = false;
+};
+
+} // namespace metalwright::cpu

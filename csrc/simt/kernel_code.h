@@ -1,0 +1,60 @@
+// From a kernel of an AIR module to LLVM IR that is ready for code generation.
+#pragma once
+
+#include "air/entry_points.h"
+#include "simt/check_sites.h"
+#include "simt/checked.h"
+#include "simt/simdgroup_code.h"
+
+#include <llvm/IR/Module.h>
+#include <llvm/Target/TargetMachine.h>
+
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace metalwright::simt {
+
+enum class Engine { vector_loop, checked, simdgroup };
+const char* name(Engine engine);
+
+// A kernel in one piece: what every engine starts from. The module is in the context of the one it
+// came from and must go before it.
+struct PreparedKernel {
+  std::unique_ptr<llvm::Module> module;
+  air::EntryPoint entry; // its function is the module's
+  ThreadgroupLayout layout;
+  bool is_recursive = false; // some function calls itself: no bound on the stack is known
+  std::string cross_lane;    // the first operation that talks across lanes; empty: there is none
+  // A loop of the program's own, of more rounds than are unrolled: LLVM vectorises the threads
+  // around it only without one.
+  bool has_loop = false;
+  bool observed = false; // for the sanitiser: only lower_to_lanes() takes it
+  CheckTables checks;
+};
+
+// Throws Error("unsupported-intrinsic"), Error("unsupported-recursion").
+PreparedKernel prepare_kernel(const air::EntryPoint& entry, llvm::TargetMachine& target,
+                              bool observed = false);
+PreparedKernel copy(const PreparedKernel& kernel);
+
+struct KernelCode {
+  std::unique_ptr<llvm::Module> module; // defines kEntryName
+  Engine engine = Engine::vector_loop;
+  bool over_grid = false;    // vector_loop: LoopEntry counts in the grid
+  bool has_barrier = false;  // the others
+  bool is_recursive = false; // no bound on the stack is known
+  std::vector<Site> sites;   // where threads may wait, by number
+  CheckTables checks;        // of a kernel that is observed
+};
+
+// vector_loop: requires that nothing talks across lanes.
+KernelCode lower_to_loop(PreparedKernel kernel, llvm::TargetMachine& target);
+// checked: takes every kernel.
+KernelCode lower_to_lanes(PreparedKernel kernel, llvm::TargetMachine& target);
+// simdgroup: code for one shape, or why there is none.
+std::variant<KernelCode, Refusal> lower_to_simdgroups(PreparedKernel kernel, const Shape& shape,
+                                                      llvm::TargetMachine& target);
+
+} // namespace metalwright::simt

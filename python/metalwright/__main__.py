@@ -1,0 +1,5 @@
+"""`python -m metalwright`."""
+
+from metalwright.cli import main
+
+main()

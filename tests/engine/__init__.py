@@ -1,0 +1,1 @@
+"""The engines of the CPU device against each other."""

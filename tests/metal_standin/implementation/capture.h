@@ -1,0 +1,6 @@
+// What a running capture is told.
+#pragma once
+
+namespace metal_standin {
+void capture_command_buffer();
+}

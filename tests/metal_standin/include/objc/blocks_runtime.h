@@ -1,0 +1,3 @@
+// What GNUstep includes for blocks.
+#pragma once
+#include <Block.h>

@@ -1,0 +1,1 @@
+"""Correct kernels made wrong in known ways, to measure what the sanitiser finds."""
