@@ -191,6 +191,25 @@ def test_deep_nesting_does_not_end_the_process(expression):
         assert "bracket nesting level" in str(error)  # noqa: PT017 - either outcome is right
 
 
+@pytest.mark.parametrize("names", [1, 60, 3_000])
+def test_template_arguments_that_take_for_ever_to_parse_are_refused(names):
+    # Clang looks ahead twice from each undeclared name: 60 of them would take for ever.
+    source = "void helper() {}\nvoid f() { " + "unknown<" * names + "1; }"
+    found = errors_of(source)
+    if names == 1:
+        assert "nested too deeply" not in found[0].message
+    else:
+        assert [(error.line, error.message) for error in found] == [
+            (2, "template argument lists are nested too deeply")
+        ]
+        assert source.splitlines()[1][: found[0].column - 1].count("<") == 21
+
+
+def test_usual_chains_of_templates_add_up_to_no_limit():
+    chains = "".join(f"box<box<box<box<int>>>> x{n};\n" for n in range(2_000))
+    metalwright.compile(f"template <typename T> struct box {{ T t; }};\nvoid f() {{\n{chains}}}")
+
+
 @pytest.mark.parametrize("version", ["2.3", "3.9", "5.0", "17"])
 def test_unknown_language_versions_are_refused(version):
     with pytest.raises(metalwright.Error, match="no Metal language version") as caught:

@@ -2,6 +2,7 @@
 // between.
 #include "msl/session.h"
 
+#include "msl/nesting.h"
 #include "msl/resources.h"
 #include "msl/rules.h"
 #include "msl/target.h"
@@ -366,6 +367,8 @@ bool Session::parse(llvm::StringRef source, const MakeConsumer& make_consumer) {
   const std::vector<clang::Token> written = tokens;
   tokens = rewrite_tokens(preprocessor, std::move(tokens), kind_ == Kind::library,
                           options_.language_version);
+  if (!check_nesting(preprocessor, tokens))
+    tokens.erase(tokens.begin(), tokens.end() - 1); // the parser sees an empty file
   preprocessor.EnterTokenStream(tokens, /*DisableMacroExpansion=*/true, /*IsReinject=*/false);
 
   parser.Initialize();
