@@ -11,7 +11,11 @@ PYTEST_FLAGS ?=
 # Our Metal standard library is Metal, mostly macros: clang-format does not know it.
 CPP_FILES := $(shell find csrc tests/native tests/metal_standin -path csrc/msl/stdlib -prune -o \
                \( -name '*.cpp' -o -name '*.h' -o -name '*.c' -o -name '*.mm' \) -print 2>/dev/null)
-DEMO_PROBLEMS ?= examples/problems
+# A dozen of the example problems, so that the demo ends in a few minutes.
+DEMO_PROBLEMS ?= $(addsuffix .py,$(addprefix examples/problems/,\
+                   $(addprefix level1/,gelu masked_cumsum rms_norm softmax variance) \
+                   $(addprefix level2/,add_layer_norm focal_loss linear_scale_pool swiglu) \
+                   $(addprefix level3/,attention gelu_mlp small_conv_net)))
 DEMO_OUTPUT ?= runs
 
 # The tests of the intrinsics drive this program.

@@ -262,6 +262,8 @@ class Timing(_Data):
     candidate_seconds: Interval
     ratio: Interval
     """Baseline over candidate, over pairs of neighbouring blocks; above 1: the candidate wins."""
+    pair_ratios: tuple[float, ...] = ()
+    """The ratios of the pairs, in the order in which they were measured, to four digits."""
     device_seconds: float | None = None
     """Median per call on the device clock, summed over the candidate's dispatches."""
     dispatches: float

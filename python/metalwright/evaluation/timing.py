@@ -211,6 +211,7 @@ def compete(
             baseline_seconds=_interval(baseline.wall),
             candidate_seconds=_interval(candidate.wall),
             ratio=_interval(ratios),
+            pair_ratios=tuple(float(f"{ratio:.4g}") for ratio in ratios),
             device_seconds=statistics.median(device) if device else None,
             dispatches=statistics.median(block.dispatches for block in candidate.blocks)
             / candidate.calls,
