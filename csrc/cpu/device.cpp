@@ -7,6 +7,8 @@
 #include "cpu/target.h"
 #include "errors.h"
 
+#include <llvm/Config/llvm-config.h>
+
 #include <algorithm>
 #include <mutex>
 #include <new>
@@ -49,6 +51,7 @@ class CpuDevice final : public Device {
     info_.architecture = host.architecture;
     info_.compute_units = host.processors;
     info_.clock = "CLOCK_MONOTONIC around each run, on the host";
+    info_.details["llvm"] = LLVM_VERSION_STRING;
     install_signal_handlers();
   }
 

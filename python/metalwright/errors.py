@@ -149,6 +149,11 @@ TABLE: dict[str, ErrorText] = {
     "not-a-run": ErrorText(
         "{path}: is not a run folder: {reason}", "A run folder holds run.json; see runs/."
     ),
+    "newer-run": ErrorText(
+        "{path}: the run is of version {version}, made by metalwright {made_by}; this version "
+        "reads up to {known}",
+        "Use the metalwright that made it, or a newer one.",
+    ),
     "unwritable-run": ErrorText(
         "{path}: the run cannot be written there: {reason}", "Choose another --output."
     ),

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from metalwright.cli import exits, options, search_options
-
-if TYPE_CHECKING:
-    from metalwright.evaluation import Settings
-    from metalwright.problems import BrokenProblem, Problem
-    from metalwright.runs import RunStore
-    from metalwright.search.settings import SearchSettings
 
 
 @exits.reporting
@@ -104,77 +97,14 @@ def optimize(
         prompts=prompts,
         models_file=models_file,
     )
-    store = _new_run(
-        paths, options.read_overrides(overrides), only, level, settings, search, output
-    )
+    from metalwright.cli.new_run import make_run
     from metalwright.cli.working import work_on
+    from metalwright.problems import load_suite
 
+    constants = options.read_overrides(overrides)
+    problems = load_suite(paths, constants, only or (), level or ())
+    store = make_run(_run_name(paths), problems, settings, search, output, overrides=constants)
     raise typer.Exit(work_on(store))
-
-
-def _new_run(
-    paths: list[Path],
-    overrides: dict[str, str],
-    only: list[str] | None,
-    level: list[int] | None,
-    settings: Settings,
-    search: SearchSettings,
-    output: Path,
-) -> RunStore:
-    from metalwright.evaluation.judge import describe_device
-    from metalwright.problems import BrokenProblem, load_suite
-    from metalwright.runs import RunConfig, RunStore, describe_machine
-    from metalwright.runs.journal import Journal
-    from metalwright.runs.machine import describe_versions
-
-    device = describe_device(settings.device)
-    suite = load_suite(paths, overrides, only or (), level or ())
-    config = RunConfig(
-        name=_run_name(paths),
-        created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        generator=", ".join(search.models) or "inductor",
-        settings=settings,
-        overrides=overrides,
-        problems=tuple(problem.name for problem in suite),
-        device=device,
-        machine=describe_machine(),
-        versions=describe_versions(),
-        search=search.model_dump(mode="json"),
-    )
-    store = RunStore.create(output, config, [_as_problem(problem) for problem in suite])
-    journal = Journal.create(
-        store.folder, config.name, config.created, config.model_dump_json(), list(config.problems)
-    )
-    for problem in suite:
-        if isinstance(problem, BrokenProblem):
-            _record_broken(store, journal, problem)
-    return store
-
-
-def _as_problem(problem: Problem | BrokenProblem) -> Problem:
-    from metalwright.problems import Problem
-
-    if isinstance(problem, Problem):
-        return problem
-    # Kept for the page: the text as it is, if it can be read at all.
-    try:
-        source = Path(problem.path).read_text("utf-8", "replace")
-    except OSError:
-        source = ""
-    return Problem(name=problem.name, source=source, path=problem.path)
-
-
-def _record_broken(store: RunStore, journal: Any, problem: BrokenProblem) -> None:
-    from metalwright.evaluation.judge import problem_error
-
-    evaluation = problem_error(
-        _as_problem(problem), problem.error, store.config.settings, store.config.device
-    )
-    attempt = journal.add_attempt(
-        problem.name, "problem", None, evaluation, model="", kind="problem"
-    )
-    store.add_attempt(problem.name, None, evaluation, attempt.number)
-    journal.set_state(problem.name, "finished", problem.error.message)
 
 
 def _run_name(paths: list[Path]) -> str:

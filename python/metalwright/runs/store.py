@@ -30,7 +30,10 @@ from metalwright.errors import user_error
 from metalwright.evaluation.model import DeviceReport, Evaluation, Settings
 from metalwright.generation.candidate import Candidate
 from metalwright.problems import Problem
+from metalwright.runs.suite_record import SuiteRecord
 
+# Raised when run.json changes so that an older version would misread it.
+RUN_VERSION = 1
 _RUN = "run.json"
 _EVALUATION = "evaluation.json"
 
@@ -53,6 +56,10 @@ class RunConfig(BaseModel):
     versions: dict[str, str]
     search: dict[str, Any] = {}
     """The settings of the search with models (`metalwright.search.SearchSettings`), if any."""
+    suite: SuiteRecord | None = None
+    """Where the problems come from, if they are a suite (`metalwright bench`)."""
+    environment: dict[str, dict[str, str]] = {}
+    """More facts on which results depend, by section: see `metalwright.runs.environment`."""
 
 
 @dataclass(frozen=True)
@@ -99,10 +106,12 @@ class RunStore:
         """Opens a run folder.
 
         Raises:
-            Error: ``not-a-run``.
+            Error: ``not-a-run``, ``newer-run``.
         """
         try:
-            config = RunConfig.model_validate_json((folder / _RUN).read_text("utf-8"))
+            text = (folder / _RUN).read_text("utf-8")
+            _check_version(folder, text)
+            config = RunConfig.model_validate_json(text)
         except OSError as error:
             reason = error.strerror or str(error)
             raise user_error("not-a-run", path=folder, reason=f"{_RUN}: {reason}") from None
@@ -206,6 +215,23 @@ class RunStore:
             raise user_error(
                 "not-a-run", path=self.folder, reason=f"{problem}, attempt {number}: {first}"
             ) from None
+
+
+def _check_version(folder: Path, text: str) -> None:
+    """A newer run has fields that mean nothing here; "unknown field" would not say why.
+
+    Raises:
+        Error: ``newer-run``.
+        ValueError: the text is no JSON.
+    """
+    data = json.loads(text)
+    version = data.get("schema_version") if isinstance(data, dict) else None
+    if isinstance(version, int) and version > RUN_VERSION:
+        made_by = data.get("versions", {})
+        name = made_by.get("metalwright", "?") if isinstance(made_by, dict) else "?"
+        raise user_error(
+            "newer-run", path=folder / _RUN, version=version, known=RUN_VERSION, made_by=name
+        )
 
 
 def _ratio(evaluation: Evaluation) -> float:

@@ -1,0 +1,290 @@
+"""Scores' raw material from run folders and the store beside them."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select
+
+from metalwright.errors import Error
+from metalwright.evaluation.model import SAME_SPEED, Evaluation, Flag
+from metalwright.problems import Problem
+from metalwright.runs import RunConfig, RunStore
+from metalwright.runs import tables as t
+from metalwright.runs.journal import Journal
+from metalwright.runs.suite_record import SuiteProblem
+from metalwright.scoring.data import (
+    NOT_RUNNABLE,
+    AttemptScore,
+    LeftOut,
+    ProblemScores,
+    RunScores,
+    Usage,
+)
+
+_OFFLINE = "inductor"
+# Attempts with this kind record that the problem itself cannot run.
+_PROBLEM = "problem"
+_SAMPLE = "best-of/sample-"
+
+
+def collect_run(folder: Path) -> RunScores:
+    """Reads a run. Without the store (a folder that was given away) models and costs are unknown.
+
+    Raises:
+        Error: ``not-a-run``, ``newer-run``, ``no-run-store``: the store is broken.
+    """
+    store = RunStore.open(folder)
+    try:
+        journal = Journal.open(folder)
+    except Error as error:
+        if error.code != "no-run-store" or (folder.resolve().parent / t.STORE_FILE).exists():
+            raise
+        journal = None
+    return collect(store, journal)
+
+
+def collect(store: RunStore, journal: Journal | None) -> RunScores:
+    """As `collect_run`, of a run that is open already."""
+    config = store.config
+    suite = config.suite
+    entries = {entry.name: entry for entry in suite.problems} if suite else {}
+    usage = _usage_by_problem(journal) if journal is not None else {}
+    problems = tuple(
+        _problem(store, journal, name, entries.get(name), usage.get(name, {}))
+        for name in config.problems
+    )
+    whole = journal.spent() if journal is not None else None
+    return RunScores(
+        label=store.folder.resolve().name,
+        folder=str(store.folder),
+        created=config.created,
+        device=config.device.kind,
+        device_name=config.device.name,
+        problems=problems,
+        excluded=tuple(LeftOut(e.name, e.reason, e.level) for e in suite.excluded) if suite else (),
+        suite=suite.source if suite else "",
+        suite_total=suite.total if suite else len(problems),
+        selection=suite.selection if suite else "",
+        scale=suite.scale if suite else "",
+        not_shrunk=dict(suite.not_shrunk) if suite else {},
+        strategy=_strategy(config),
+        models=_models(config, problems),
+        settings=_settings(config),
+        environment=_environment(config),
+        usage=Usage(
+            whole.calls,
+            whole.tokens,
+            None if whole.unpriced_calls else whole.money,
+            whole.seconds,
+        )
+        if whole is not None
+        else Usage(money=None),
+        repeats=suite.repeats if suite else "",
+    )
+
+
+def attempt_score(
+    number: int,
+    model: str,
+    kind: str,
+    evaluation: Evaluation,
+    parents: Sequence[int] = (),
+    slot: str = "",
+) -> AttemptScore:
+    """One attempt's figures from its evaluation."""
+    timing = evaluation.timing
+    noisy = Flag.NOISY_TIMING in evaluation.flags
+    if timing is None or not evaluation.rankable or noisy:
+        ratio = None
+    else:
+        # The headline is against the fastest correct baseline, eager where there is no other.
+        ratio = timing.speedup or timing.ratio
+    return AttemptScore(
+        number=number,
+        model=model,
+        kind=kind,
+        verdict=evaluation.verdict.value,
+        flags=tuple(flag.value for flag in evaluation.flags),
+        parents=tuple(parents),
+        ratio=ratio.median if ratio else None,
+        low=ratio.low if ratio else None,
+        high=ratio.high if ratio else None,
+        baseline=timing.best_baseline if timing else "eager",
+        ratio_to_eager=timing.ratio.median if timing and ratio else None,
+        baseline_seconds=timing.baseline_seconds.median if timing else None,
+        candidate_seconds=timing.candidate_seconds.median if timing else None,
+        faster=ratio is not None and ratio.low > SAME_SPEED,
+        independent=slot.startswith(_SAMPLE),
+        seconds=evaluation.seconds,
+    )
+
+
+def _problem(
+    store: RunStore,
+    journal: Journal | None,
+    name: str,
+    entry: SuiteProblem | None,
+    calls: Mapping[str, Usage],
+) -> ProblemScores:
+    problem = store.problem(name)
+    attempts: list[AttemptScore] = []
+    failure = ""
+    if journal is not None:
+        state, reason, winner = journal.state(name)
+        for stored in journal.attempts(name):
+            if stored.kind == _PROBLEM:
+                failure = stored.evaluation.summary
+                continue
+            attempts.append(
+                attempt_score(
+                    stored.number,
+                    stored.model,
+                    stored.kind,
+                    stored.evaluation,
+                    stored.parents,
+                    stored.slot,
+                )
+            )
+    else:
+        state, reason, winner = "finished", "", None
+        for found in store.attempts(name):
+            if found.evaluation.verdict.value == "problem-error":
+                failure = found.evaluation.summary
+                continue
+            origin = found.candidate.origin if found.candidate else ""
+            model = _OFFLINE if origin.startswith(_OFFLINE) else ""
+            kind = "offline" if model else "proposal"
+            attempts.append(attempt_score(found.number, model, kind, found.evaluation))
+        ranked = [a for a in attempts if a.faster]
+        winner = max(ranked, key=lambda a: a.outcome.rank).number if ranked else None
+    # A reference that failed only after attempts were judged (it died once, say) has run before.
+    if failure and not attempts:
+        state, reason = NOT_RUNNABLE, failure
+    original = dict(entry.original) if entry else {}
+    return ProblemScores(
+        name=name,
+        attempts=tuple(attempts),
+        level=problem.level,
+        number=entry.number if entry else problem_number(name),
+        tags=entry.tags if entry else (),
+        state=state,
+        reason=reason,
+        winner=winner,
+        constants=dict(problem.overrides),
+        shrunk=bool(original),
+        source_hash=_hash(problem),
+        context=_context(store.config, name),
+        usage=_with_evaluations(calls, attempts),
+    )
+
+
+def problem_number(name: str) -> int | None:
+    """KernelBench's problem id, from a file's name: ``23`` of ``23_Softmax``."""
+    match = re.match(r"(?:level[ _-]?\d+-)?(\d+)_", name)
+    return int(match.group(1)) if match else None
+
+
+def _hash(problem: Problem) -> str:
+    digest = hashlib.sha256(problem.source.encode("utf-8", "surrogatepass"))
+    digest.update(problem.archive or b"")
+    return digest.hexdigest()
+
+
+def _usage_by_problem(journal: Journal) -> dict[str, dict[str, Usage]]:
+    """What each problem's calls used, by model; counted as `Journal.spent` does."""
+    c = t.calls.c
+    found: dict[str, dict[str, Usage]] = defaultdict(dict)
+    with journal.engine.connect() as connection:
+        for row in connection.execute(
+            select(
+                *(c.problem, c.model, c.state, c.served_from, c.cost, c.most_cost, c.most_tokens),
+                *(c.input_tokens, c.cache_read_tokens, c.cache_write_tokens, c.output_tokens),
+                *(c.started, c.finished),
+            ).where(c.run_id == journal.run_id)
+        ):
+            tokens = (
+                row.input_tokens
+                + row.cache_read_tokens
+                + row.cache_write_tokens
+                + row.output_tokens
+            )
+            money = row.cost
+            if row.state in ("started", "lost"):
+                tokens += row.most_tokens
+                money = (row.cost or 0.0) + row.most_cost if row.most_cost is not None else row.cost
+            used = Usage(
+                int(row.served_from is None),
+                tokens,
+                money,
+                row.finished - row.started if row.finished is not None else 0.0,
+            )
+            mine = found[row.problem]
+            mine[row.model] = mine.get(row.model, Usage()) + used
+    return found
+
+
+def _with_evaluations(
+    calls: Mapping[str, Usage], attempts: Sequence[AttemptScore]
+) -> dict[str, Usage]:
+    usage = dict(calls)
+    for attempt in attempts:
+        usage[attempt.model] = usage.get(attempt.model, Usage()) + Usage(seconds=attempt.seconds)
+    return usage
+
+
+def _models(config: RunConfig, problems: Sequence[ProblemScores]) -> tuple[str, ...]:
+    asked = [str(name) for name in config.search.get("models", ())]
+    offline = [_OFFLINE] if config.search.get("start_from_inductor") or not asked else []
+    used = [a.model for p in problems for a in p.attempts]
+    return tuple(dict.fromkeys([*offline, *asked, *used]))
+
+
+def _strategy(config: RunConfig) -> str:
+    return str(config.search.get("strategy", "")) if config.search.get("models") else "offline"
+
+
+def _context(config: RunConfig, problem: str) -> str:
+    """What models were shown besides the task; ``none`` where no model was asked."""
+    search = config.search
+    if not search.get("models"):
+        return "none"
+    given: dict[str, Any] = search.get("context", {})
+    parts = [
+        title.removeprefix("Given by the user: ")
+        for key in ("*", problem)
+        for title in given.get(key, {})
+    ]
+    if search.get("start_from_inductor"):
+        parts.append("offline candidate")
+    if search.get("profile"):
+        parts.append("profile")
+    if search.get("neighbours"):
+        parts.append("similar kernels")
+    return " + ".join(parts) or "none"
+
+
+def _settings(config: RunConfig) -> dict[str, str]:
+    return {key: str(value) for key, value in config.settings.model_dump(mode="json").items()}
+
+
+def _environment(config: RunConfig) -> dict[str, dict[str, str]]:
+    device = config.device
+    sections = {
+        "device": {
+            "kind": device.kind,
+            "name": device.name,
+            "architecture": device.architecture,
+            "compute units": str(device.compute_units),
+        },
+        "machine": dict(config.machine),
+        "versions": dict(config.versions),
+    }
+    for name, section in config.environment.items():
+        sections[name] = sections.get(name, {}) | section
+    return sections

@@ -1,0 +1,218 @@
+"""Scores of groups of problems: per level, model, strategy and context, and all models together."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from metalwright.scoring import scores
+from metalwright.scoring.data import ProblemScores, RunScores, Usage
+from metalwright.scoring.intervals import Estimate, bootstrap, bootstrap_mean
+from metalwright.scoring.outcomes import Outcome, Outcomes, after_attempts
+
+UNION = "all together"
+ALL_LEVELS = "all"
+_MOST_ATTEMPTS = 50
+
+
+@dataclass(frozen=True)
+class GroupScore:
+    """The scores of one group. An Estimate is None where it has no value.
+
+    The tuples by attempt begin with attempt 1.
+    """
+
+    model: str
+    """A model, or `UNION`: the best of all of them and of tuning."""
+    level: str
+    """``1``, ``2``, ``none``, or `ALL_LEVELS`."""
+    strategy: str
+    context: str
+    problems: int
+    """The denominator of every share and of the means over all."""
+    attempts: int
+    solved: int
+    faster: int
+    """Solved, and faster than the baseline by more than noise."""
+    unknown_ratio: int
+    """Solved, but without a ratio to believe: not timed, noisy, or beyond the roofline."""
+    correct: Estimate | None
+    fast_p: tuple[tuple[float, Estimate], ...]
+    mean_of_all: Estimate | None
+    mean_kept: Estimate | None
+    mean_of_correct: Estimate | None
+    median_of_correct: Estimate | None
+    correct_by_attempt: tuple[Estimate, ...]
+    """Share of problems with a correct one among the first k attempts, as they were made."""
+    ratio_by_attempt: tuple[Estimate, ...]
+    """Geometric mean of the best ratio of the first k attempts; the original counts as 1."""
+    pass_at_k: tuple[Estimate, ...]
+    """Unbiased, over the independent samples; empty if there are none. k goes as far as every
+    problem has samples."""
+    best_ratio_at_k: tuple[Estimate, ...]
+    """Unbiased geometric mean of the best of k independent attempts; empty as `pass_at_k`."""
+    usage: Usage
+    money_per_solved: float | None
+    tokens_per_solved: float | None
+    seconds_per_solved: float | None
+
+
+def score_group(
+    problems: Sequence[ProblemScores],
+    model: str | None = None,
+    *,
+    level: str = ALL_LEVELS,
+    strategy: str = "",
+    context: str = "all",
+) -> GroupScore:
+    """Scores the attempts of one model (None: of all) at some problems."""
+    made = [problem.made_by(model) for problem in problems]
+    histories = [[attempt.outcome for attempt in own] for own in made]
+    outcomes = Outcomes.of(problem.outcome(model) for problem in problems)
+    bests = [problem.best(model) for problem in problems]
+    solved = int(np.sum(outcomes.correct))
+    usage = _usage(problems, model)
+    longest = min(max(map(len, histories), default=0), _MOST_ATTEMPTS)
+    firsts = [after_attempts(histories, count) for count in range(1, longest + 1)]
+    samples = [[attempt.outcome for attempt in own if attempt.independent] for own in made]
+    # Samples of different models are not alike: their union has no pass@k.
+    pass_at, best_at = _at_k(samples) if model is not None else ((), ())
+    return GroupScore(
+        model=UNION if model is None else model,
+        level=level,
+        strategy=strategy,
+        context=context,
+        problems=len(problems),
+        attempts=sum(map(len, made)),
+        solved=solved,
+        faster=sum(a is not None and a.faster for a in bests),
+        unknown_ratio=solved - int(np.sum(~np.isnan(outcomes.ratio))),
+        correct=bootstrap(scores.share_correct, outcomes),
+        fast_p=_curve(outcomes),
+        mean_of_all=bootstrap(scores.geometric_mean_of_all, outcomes),
+        mean_kept=bootstrap(scores.geometric_mean_kept, outcomes),
+        mean_of_correct=bootstrap(scores.geometric_mean_of_correct, outcomes),
+        median_of_correct=bootstrap(scores.median_of_correct, outcomes),
+        correct_by_attempt=_known(bootstrap(scores.share_correct, first) for first in firsts),
+        ratio_by_attempt=_known(bootstrap(scores.geometric_mean_kept, f) for f in firsts),
+        pass_at_k=pass_at,
+        best_ratio_at_k=best_at,
+        usage=usage,
+        money_per_solved=scores.per_solved(usage.money, solved),
+        tokens_per_solved=scores.per_solved(usage.tokens, solved),
+        seconds_per_solved=scores.per_solved(usage.seconds, solved),
+    )
+
+
+def score_table(run: RunScores) -> tuple[GroupScore, ...]:
+    """The groups that a report shows, the widest first.
+
+    Each model and, where there are several or tuning changed something, their union; each over all
+    problems, then per level, then per context where models were not shown the same everywhere.
+    """
+    models = _models(run)
+    groups: list[tuple[str, str, tuple[ProblemScores, ...]]] = [
+        (ALL_LEVELS, "all" if len(run.contexts) > 1 else _only(run.contexts), run.scored)
+    ]
+    if len(run.levels) > 1 or run.levels not in ((), (None,)):
+        for level in run.levels:
+            text = "none" if level is None else str(level)
+            groups.append((text, "all", tuple(p for p in run.scored if p.level == level)))
+    if len(run.contexts) > 1:
+        for name in run.contexts:
+            groups.append((ALL_LEVELS, name, tuple(p for p in run.scored if p.context == name)))
+    return tuple(
+        score_group(
+            problems,
+            model,
+            level=level,
+            strategy=run.strategy,
+            context=context,
+        )
+        for level, context, problems in groups
+        for model in models
+    )
+
+
+def merge_runs(runs: Sequence[RunScores]) -> tuple[ProblemScores, ...]:
+    """The problems of several runs with the attempts of all of them, for the union of models.
+
+    Only runs that `metalwright.scoring.compare.differences` finds nothing against may be merged.
+    A problem that not all runs have is left out; attempts keep the order of the runs.
+    """
+    first, *rest = runs
+    others = [{p.name: p for p in run.scored} for run in rest]
+    merged = []
+    for problem in first.scored:
+        same = [other[problem.name] for other in others if problem.name in other]
+        if len(same) < len(others) or any(p.source_hash != problem.source_hash for p in same):
+            continue
+        usage = dict(problem.usage)
+        for other in same:
+            for model, used in other.usage.items():
+                usage[model] = usage.get(model, Usage()) + used
+        attempts = [a for p in (problem, *same) for a in p.attempts]
+        merged.append(
+            ProblemScores(
+                **{
+                    **vars(problem),
+                    "attempts": tuple(attempts),
+                    "usage": usage,
+                    "winner": None,
+                    "state": "finished",
+                    "reason": "",
+                }
+            )
+        )
+    return tuple(merged)
+
+
+def _curve(outcomes: Outcomes) -> tuple[tuple[float, Estimate], ...]:
+    estimates = (
+        (p, bootstrap(functools.partial(scores.fast_p, p=p), outcomes)) for p in scores.THRESHOLDS
+    )
+    return tuple((p, estimate) for p, estimate in estimates if estimate is not None)
+
+
+def _models(run: RunScores) -> list[str | None]:
+    tuned = any(a.kind == "tuning" for p in run.scored for a in p.attempts)
+    models: list[str | None] = list(run.models)
+    return models if len(models) == 1 and not tuned else [*models, None]
+
+
+def _usage(problems: Sequence[ProblemScores], model: str | None) -> Usage:
+    total = Usage()
+    for problem in problems:
+        for name, used in problem.usage.items():
+            if model is None or name == model:
+                total += used
+    return total
+
+
+def _at_k(
+    histories: Sequence[Sequence[Outcome]],
+) -> tuple[tuple[Estimate, ...], tuple[Estimate, ...]]:
+    most = min(map(len, histories), default=0)
+    passes, bests = [], []
+    for k in range(1, min(most, _MOST_ATTEMPTS) + 1):
+        chances = np.array(
+            [scores.pass_at_k(len(h), sum(o.correct for o in h), k) for h in histories]
+        )
+        passes.append(bootstrap_mean(chances))
+        logs = bootstrap_mean(np.array([scores.best_log_ratio_at_k(h, k) for h in histories]))
+        assert logs is not None
+        bests.append(
+            Estimate(*(float(np.exp(value)) for value in (logs.value, logs.low, logs.high)))
+        )
+    return _known(passes), tuple(bests)
+
+
+def _known(estimates: Iterable[Estimate | None]) -> tuple[Estimate, ...]:
+    return tuple(estimate for estimate in estimates if estimate is not None)
+
+
+def _only(contexts: tuple[str, ...]) -> str:
+    return contexts[0] if contexts else "none"
