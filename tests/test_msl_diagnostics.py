@@ -191,6 +191,20 @@ def test_deep_nesting_does_not_end_the_process(expression):
         assert "bracket nesting level" in str(error)  # noqa: PT017 - either outcome is right
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        "kernel void f(device int* x, uint i [[\n#pragma METAL fp contract(off)\n]]) {}",
+        "kernel void f(device int* x [[buffer(\n#pragma METAL fp contract(off)\n0)]]) {}",
+        "struct S { int f(\n#pragma METAL fp contract(off)\n) const device { return 1; } };",
+        "struct S { int f() const\n#pragma clang loop unroll(full)\n device { return 1; } };",
+    ],
+    ids=["name", "argument", "signature", "qualifier"],
+)
+def test_a_pragma_in_an_odd_place_is_an_error_and_nothing_worse(source):
+    assert errors_of(source)
+
+
 @pytest.mark.parametrize("names", [1, 60, 3_000])
 def test_template_arguments_that_take_for_ever_to_parse_are_refused(names):
     # Clang looks ahead twice from each undeclared name: 60 of them would take for ever.

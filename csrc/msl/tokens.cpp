@@ -76,6 +76,10 @@ class Rewriter {
   clang::IdentifierInfo* identifier(llvm::StringRef name) {
     return preprocessor_.getIdentifierInfo(name);
   }
+  // A pragma's annotation stands for no text: its length is something else.
+  std::string spelling(size_t index) const {
+    return at(index).isAnnotation() ? std::string() : preprocessor_.getSpelling(at(index));
+  }
   const Token& at(size_t index) const { return in_[std::min(index, in_.size() - 1)]; }
   bool is(size_t index, tok::TokenKind kind) const { return at(index).is(kind); }
   bool is_name(size_t index, const clang::IdentifierInfo* name) const {
@@ -545,10 +549,10 @@ class Rewriter {
       --begin;
     std::string signature = std::to_string(scope_of(begin)) + ":";
     for (size_t index = begin; index < position_; ++index)
-      signature += preprocessor_.getSpelling(at(index)) + " ";
+      signature += spelling(index) + " ";
     for (size_t index = position_; index < after; ++index)
       if (!is_address_space(index))
-        signature += preprocessor_.getSpelling(at(index)) + " ";
+        signature += spelling(index) + " ";
     if (members_.insert(signature).second) {
       for (size_t index = position_; index < after; ++index)
         if (!is_address_space(index))
@@ -591,7 +595,8 @@ class Rewriter {
         continue;
       }
       const Token& name = at(index);
-      if (!name.getIdentifierInfo()) {
+      // A pragma's annotation has no name either, and what it has instead is no pointer to one.
+      if (name.isAnnotation() || !name.getIdentifierInfo()) {
         error(name, "expected an attribute name");
         break;
       }
