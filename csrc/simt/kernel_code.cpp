@@ -237,6 +237,7 @@ KernelCode lower_to_loop(PreparedKernel kernel, llvm::TargetMachine& target) {
       build_vector_loop(*kernel.module, kernel.entry, kernel.layout, has_masks(target)).over_grid;
   air::verify_after(*kernel.module, "build_vector_loop");
   optimise(*kernel.module, target);
+  inline_body(*kernel.module->getFunction(kEntryName));
   air::verify_after(*kernel.module, "optimise");
   return finish(std::move(code), kernel);
 }

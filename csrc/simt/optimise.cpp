@@ -26,6 +26,7 @@
 #include <llvm/Transforms/Scalar/MemCpyOptimizer.h>
 #include <llvm/Transforms/Scalar/SROA.h>
 #include <llvm/Transforms/Scalar/SimplifyCFG.h>
+#include <llvm/Transforms/Utils/Cloning.h>
 #include <llvm/Transforms/Utils/LowerSwitch.h>
 #include <llvm/Transforms/Vectorize/LoopVectorize.h>
 #include <llvm/Transforms/Vectorize/SLPVectorizer.h>
@@ -187,6 +188,19 @@ void optimise(llvm::Module& module, llvm::TargetMachine& target) {
       passes.run(function, analyses.functions);
       widen_half_extrema(function);
     }
+}
+
+void inline_body(llvm::Function& entry) {
+  for (llvm::Instruction& instruction : llvm::instructions(entry)) {
+    auto* call = llvm::dyn_cast<llvm::CallInst>(&instruction);
+    llvm::Function* body = call ? call->getCalledFunction() : nullptr;
+    if (!body || body->isDeclaration())
+      continue;
+    llvm::InlineFunctionInfo information;
+    if (llvm::InlineFunction(*call, information).isSuccess() && body->use_empty())
+      body->eraseFromParent();
+    return;
+  }
 }
 
 namespace {

@@ -22,6 +22,10 @@ void inline_calls(llvm::Module& module, llvm::Function& kernel, llvm::TargetMach
 // The rest, with LLVM's loop vectoriser at the machine's full width.
 void optimise(llvm::Module& module, llvm::TargetMachine& target);
 
+// The one call of a function in `entry` becomes that function's body: what its arguments promise
+// has been used, and a second function costs the code generator half a millisecond.
+void inline_body(llvm::Function& entry);
+
 // A kernel as a function of one lane, before it becomes vector code: loops in their best form,
 // small ones unrolled so that private arrays become values, switches gone.
 void optimise_lanes(llvm::Module& module, llvm::TargetMachine& target);
