@@ -1,4 +1,4 @@
-"""Candidates that break things, by the thousand: `python -m tests.hostile --count 1000`.
+"""Candidates that break things, by the thousand: `python -m tests.hostile --count 1000 [--jobs 2]`.
 
 Each crashes, hangs, allocates or forks without end, writes wherever it can, kills what it can reach
 or floods its output; which of these, when, and with which numbers is drawn. Afterwards nothing may
@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import argparse
 import collections
+import concurrent.futures
 import contextlib
+import multiprocessing
 import os
 import random
 import sys
@@ -25,8 +27,8 @@ from metalwright.problems import Problem
 # A limit that makes a hang cost seconds, and memory that is soon used up.
 SETTINGS = Settings(
     device="cpu",
-    seeds=2,
-    deadline=4.0,
+    seeds=1,
+    deadline=2.0,
     memory_limit=900 << 20,
     timing=False,
     adversarial=False,
@@ -124,8 +126,8 @@ def leftovers(mark: str) -> list[str]:
     return found
 
 
-def run(count: int, seed: int, progress: bool = False) -> collections.Counter[str]:
-    """Judges so many hostile candidates; returns the verdicts.
+def run(count: int, seed: int, progress: bool = False) -> collections.Counter[tuple[str, str]]:
+    """Judges so many hostile candidates; returns how often each deed got each verdict.
 
     Raises:
         AssertionError: something was left, was changed, or was called correct.
@@ -133,7 +135,7 @@ def run(count: int, seed: int, progress: bool = False) -> collections.Counter[st
     """
     generator = random.Random(seed)
     mark = f"3600.{os.getpid()}{time.time_ns() % 10**6:06}"
-    verdicts: collections.Counter[str] = collections.Counter()
+    verdicts: collections.Counter[tuple[str, str]] = collections.Counter()
     watched = [Path("/tmp"), Path("/dev/shm"), Path("/etc"), Path("/")]
     with tempfile.TemporaryDirectory() as folder:
         victims = Path(folder) / "victims"
@@ -151,7 +153,7 @@ def run(count: int, seed: int, progress: bool = False) -> collections.Counter[st
                 source, deed = hostile(generator, mark, victims)
                 start = time.monotonic()
                 evaluation: Evaluation = judge.evaluate(session, source)
-                verdicts[evaluation.verdict.value] += 1
+                verdicts[deed.partition(" at ")[0], evaluation.verdict.value] += 1
                 seconds = time.monotonic() - start
                 if progress:
                     print(
@@ -174,16 +176,44 @@ def run(count: int, seed: int, progress: bool = False) -> collections.Counter[st
     return verdicts
 
 
+def table(verdicts: collections.Counter[tuple[str, str]]) -> str:
+    """Deeds by verdicts, as Markdown."""
+    columns = sorted({verdict for _, verdict in verdicts})
+    lines = [f"| deed | {' | '.join(f'`{name}`' for name in columns)} |"]
+    lines.append("|---" * (1 + len(columns)) + "|")
+    for deed in sorted({deed for deed, _ in verdicts}):
+        cells = [str(verdicts[deed, column] or "") for column in columns]
+        lines.append(f"| {deed} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
-    """Runs as many as asked for and prints the verdicts."""
+    """Runs as many as asked for, on several judges at once, and prints the verdicts."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="judges at once")
     parser.add_argument("--verbose", action="store_true")
     options = parser.parse_args()
-    verdicts = run(options.count, options.seed, options.verbose)
-    text = ", ".join(f"{count} {name}" for name, count in verdicts.most_common())
-    print(f"{options.count} hostile candidates: {text}; nothing was left behind")
+    start = time.monotonic()
+    jobs = max(1, min(options.jobs, options.count))
+    shares = [options.count // jobs + (job < options.count % jobs) for job in range(jobs)]
+    verdicts: collections.Counter[tuple[str, str]] = collections.Counter()
+    # Processes of their own: a judge's descriptors and children are no other judge's.
+    with concurrent.futures.ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
+        seeds = [options.seed + job for job in range(jobs)]
+        for found in pool.map(run, shares, seeds, [options.verbose] * jobs):
+            verdicts += found
+    names = collections.Counter[str]()
+    for (_, verdict), number in verdicts.items():
+        names[verdict] += number
+    print(table(verdicts))
+    text = ", ".join(f"{count} {name}" for name, count in names.most_common())
+    minutes = (time.monotonic() - start) / 60
+    print(
+        f"{options.count} hostile candidates in {minutes:.1f} minutes: {text}; "
+        "nothing was left behind"
+    )
 
 
 if __name__ == "__main__":

@@ -13,4 +13,4 @@ def test_hostile_candidates_leave_nothing_behind():
     except NotConfined as reason:
         pytest.skip(f"not confined: {reason}")
     assert sum(verdicts.values()) == 24
-    assert set(verdicts) >= {"crash", "timeout"}
+    assert {verdict for _, verdict in verdicts} >= {"crash", "timeout"}

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from metalwright.evaluation.module_service import ModuleService
+from metalwright.evaluation.module_service import ModuleService, rehearse
 from metalwright.evaluation.reference_service import UserErrors
 from metalwright.problems.loading import LoadedProblem
 from metalwright.problems.problem import Problem
@@ -25,6 +25,7 @@ class BaselineService(ModuleService):
         """What the candidate's worker has done by now."""
         self.use_device(device)
         torch.addcmul(torch.arange(1000.0), torch.ones(1000), torch.tensor(3.0))
+        rehearse(self._device)
         return {"healthy": True}
 
     def command_load(self, folder: str, device: str, kind: str = "eager") -> dict[str, Any]:

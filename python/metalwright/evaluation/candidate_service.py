@@ -17,12 +17,12 @@ from metalwright.errors import Error
 from metalwright.evaluation import poison
 from metalwright.evaluation.coverage import Watch, watch_call
 from metalwright.evaluation.exchange import Layout, load_copied, tensors_of
-from metalwright.evaluation.module_service import ModuleService
+from metalwright.evaluation.module_service import ModuleService, rehearse
 from metalwright.evaluation.sandbox import is_out_of_memory
 from metalwright.evaluation.service import clone, to_device
 from metalwright.evaluation.worker import Refusal
 from metalwright.problems.loading import set_seed
-from metalwright.runtime import CompileError, skip_kernels
+from metalwright.runtime import CompileError, Kernel, skip_kernels
 from metalwright.runtime import compile as compile_metal
 
 _MAX_TEXT = 20_000
@@ -33,6 +33,11 @@ kernel void self_test(device float* out, device const float* x, constant float& 
   out[i] = metal::fma(x[i], factor, float(i));
 }
 """
+
+
+def compile_self_test(device: str) -> Kernel:
+    """The kernel that tests a device; the run time keeps what it has compiled."""
+    return compile_metal(_SELF_TEST, device=device).kernel("self_test")
 
 
 class CandidateService(ModuleService):
@@ -55,7 +60,8 @@ class CandidateService(ModuleService):
         self.use_device(device)
         x = torch.linspace(-1.0, 1.0, 1000)
         out = torch.full((1000,), float("nan"))
-        compile_metal(_SELF_TEST, device=device).kernel("self_test")(out, x, 3.0, threads=1000)
+        compile_self_test(device)(out, x, 3.0, threads=1000)
+        rehearse(self._device)
         expected = torch.addcmul(torch.arange(1000.0), x, torch.tensor(3.0))
         return {"healthy": torch.allclose(out, expected, rtol=1e-6, atol=1e-6)}
 

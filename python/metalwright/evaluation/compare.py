@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,13 +85,29 @@ def compare_values(
     measured = []
     findings = []
     theirs = dict(tensors_of(actual, "output"))
-    for name, expected in wanted.tensors():
-        errors, finding = compare_tensor(name, expected, theirs[name], seed_index)
-        measured.append(errors)
-        if finding is not None:
-            findings.append(finding)
+    with _one_thread():
+        for name, expected in wanted.tensors():
+            errors, finding = compare_tensor(name, expected, theirs[name], seed_index)
+            measured.append(errors)
+            if finding is not None:
+                findings.append(finding)
     findings.sort(key=lambda found: found.verdict is Verdict.REDUCED_PRECISION)
     return measured, findings[0] if findings else None
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Keeps torch's thread pool out of comparisons.
+
+    Its threads spin for a while after their work, on cores where something may be timed next, and
+    on a busy machine they wait for each other: sixty small operations took seconds.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def compare_tensor(

@@ -25,6 +25,7 @@ from metalwright.evaluation import evidence as explain
 from metalwright.evaluation.folder import exchange_folder
 from metalwright.evaluation.launcher import Launcher, make_launcher
 from metalwright.evaluation.model import DeviceReport, Evaluation, Evidence, Settings, Verdict
+from metalwright.evaluation.pool import CANDIDATE_SERVICE, Pool
 from metalwright.evaluation.process import WorkerError, WorkerFailure, WorkerProcess
 from metalwright.evaluation.roofline import PEAKS_SERVICE, peaks_key
 from metalwright.evaluation.session import Progress, Session
@@ -49,6 +50,8 @@ class Judge:
         self.device = describe_device(self.settings.device)
         self._owns_launcher = launcher is None
         self._launcher = launcher or make_launcher()
+        self._pool = Pool(self._start_ahead, self.settings.device)
+        self._owns_pool = True
         self._peaks: dict[str, Any] | None = None
 
     def __enter__(self) -> Judge:
@@ -60,8 +63,30 @@ class Judge:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if self._owns_pool:
+            self._pool.close()
         if self._owns_launcher:
             self._launcher.close()
+
+    def under(self, settings: Settings) -> Judge:
+        """A judge with other settings that shares this one's processes, and ends with it.
+
+        Raises:
+            ValueError: the settings ask for another device or memory limit.
+        """
+        fixed = ("device", "memory_limit")
+        if any(getattr(settings, name) != getattr(self.settings, name) for name in fixed):
+            raise ValueError("another device or memory limit needs a judge of its own")
+        other = Judge(settings, self._launcher)
+        other._pool, other._owns_pool = self._pool, False
+        return other
+
+    def _start_ahead(self, service: str, folder: Path, given: Path) -> WorkerProcess:
+        """Starts a confined worker without waiting for it."""
+        scratch = Path(tempfile.mkdtemp(prefix="scratch-", dir=folder))
+        limit = self.settings.memory_limit
+        options = WorkerOptions(service, limit, str(scratch), False, str(folder), (str(given),))
+        return WorkerProcess(self._launcher, options, ahead=True)
 
     @contextlib.contextmanager
     def worker(
@@ -104,6 +129,7 @@ class Judge:
 
         with exchange_folder() as folder:
             progress("loading the problem")
+            self._pool.prepare(CANDIDATE_SERVICE)
             session = Session(self.settings, problem, start, folder, progress, self.peaks)
             with contextlib.closing(session):
                 yield session
@@ -139,7 +165,8 @@ class Judge:
             Error: the problem fails on a later draw of its inputs; codes ``problem-*``.
         """
         started = time.monotonic()
-        trial = Trial(session, source, self.worker)
+        self._pool.reap()
+        trial = Trial(session, source, self._pool)
         with contextlib.suppress(Decided):
             trial.run()
         finding, worker = trial.finding, trial.worker

@@ -17,10 +17,13 @@ import socket
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
+from metalwright.evaluation import seatbelt
 from metalwright.evaluation.worker import WorkerOptions
 
 _PACKAGE_ROOT = str(Path(__file__).resolve().parents[2])
@@ -30,7 +33,9 @@ _SECRET_WORDS = ("KEY", "TOKEN", "SECRET", "PASSWORD", "CREDENTIAL")
 class Child(Protocol):
     """A started worker."""
 
-    pid: int
+    @property
+    def pid(self) -> int:
+        """Its process; 0 if it could not be started."""
 
     def poll(self) -> int | None:
         """Its exit status (negative: the signal that ended it), or None while it runs."""
@@ -68,12 +73,26 @@ _ANSWER_SECONDS = 10.0
 
 
 class FreshLauncher:
-    """Every worker is a new interpreter."""
+    """Every worker is a new interpreter: on macOS one in a sandbox, if it is to be confined."""
+
+    def __init__(self, sandbox: str | None = None) -> None:
+        """`sandbox` is the program that confines: by default macOS's own there, none elsewhere."""
+        if sandbox is None and sys.platform == "darwin":
+            sandbox = seatbelt.PROGRAM
+        self._sandbox = sandbox
 
     def start(self, options: WorkerOptions, requests: int, replies: int, output: int) -> Child:
         """See `Launcher`."""
+        confine = bool(self._sandbox and options.folder)
+        if self._sandbox and confine:
+            refused = seatbelt.missing(self._sandbox)
+            options = replace(options, seatbelt=refused or seatbelt.APPLIED)
+            confine = not refused
+        command = _command("worker", options.to_json(), str(requests), str(replies))
+        if self._sandbox and confine:
+            command = seatbelt.wrap(command, options.folder, options.network, self._sandbox)
         return subprocess.Popen(
-            _command("worker", options.to_json(), str(requests), str(replies)),
+            command,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -98,6 +117,8 @@ class TemplateLauncher:
         self._socket: socket.socket | None = None
         self._received = b""
         self._exits: dict[int, int] = {}
+        # Workers that were asked for and whose numbers have not come yet; they come in order.
+        self._expected: deque[_ForkedChild] = deque()
 
     def start(self, options: WorkerOptions, requests: int, replies: int, output: int) -> Child:
         """See `Launcher`."""
@@ -107,7 +128,9 @@ class TemplateLauncher:
             try:
                 message = options.to_json().encode() + b"\n"
                 socket.send_fds(connection, [message], [requests, replies, output])
-                return _ForkedChild(self._await_pid(), self)
+                child = _ForkedChild(self)
+                self._expected.append(child)
+                return child
             except (BrokenPipeError, ConnectionResetError, EOFError):
                 self.close()
                 if attempt:
@@ -124,6 +147,9 @@ class TemplateLauncher:
             self._process.wait()
             self._process = None
         self._received = b""
+        while self._expected:
+            # It was never forked, or is killed with its parent.
+            self._expected.popleft().number = 0
 
     def is_alive(self) -> bool:
         """Whether the template lives now, and not whether its end has come through.
@@ -144,8 +170,19 @@ class TemplateLauncher:
             return False
         return True
 
+    def await_pid(self, child: _ForkedChild) -> int:
+        """The number of a worker that was asked for; 0: the template ended before it forked it."""
+        while child.number is None:
+            try:
+                self._read()
+            except (EOFError, ConnectionResetError):
+                self.close()
+        return child.number
+
     def exit_status(self, pid: int) -> int | None:
         """What the template has said about the end of a worker, or the template's own end."""
+        if not pid:
+            return -signal.SIGKILL
         if pid not in self._exits:
             try:
                 while self._socket is not None and select.select([self._socket], [], [], 0)[0]:
@@ -171,12 +208,6 @@ class TemplateLauncher:
             self._socket = ours
         return self._socket
 
-    def _await_pid(self) -> int:
-        while True:
-            for message in self._read():
-                if "started" in message:
-                    return message["started"]
-
     def _read(self) -> list[dict[str, int]]:
         assert self._socket is not None
         data = self._socket.recv(1 << 16)
@@ -185,18 +216,52 @@ class TemplateLauncher:
         *lines, self._received = (self._received + data).split(b"\n")
         messages: list[dict[str, int]] = [json.loads(line) for line in lines]
         for message in messages:
+            if "started" in message:
+                self._expected.popleft().number = message["started"]
             if "ended" in message:
                 self._exits[message["ended"]] = message["status"]
         return messages
 
 
 class _ForkedChild:
-    def __init__(self, pid: int, launcher: TemplateLauncher) -> None:
-        self.pid = pid
+    """A worker that the template forks, while the judge goes on."""
+
+    def __init__(self, launcher: TemplateLauncher) -> None:
+        self.number: int | None = None
         self._launcher = launcher
+
+    @property
+    def pid(self) -> int:
+        """Waited for when it is asked for; 0 if there never was a process."""
+        return self._launcher.await_pid(self)
 
     def poll(self) -> int | None:
         return self._launcher.exit_status(self.pid)
+
+
+def descendants(root: int) -> list[int] | None:
+    """A process with its children and theirs, the oldest first; None where the kernel has no list.
+
+    Complete for a worker with a process namespace of its own, in which nothing can be handed to a
+    parent outside. Looking through all of /proc instead takes ten milliseconds and more.
+    """
+    found = [root]
+    for pid in found:
+        try:
+            tasks = os.listdir(f"/proc/{pid}/task")
+        except OSError:
+            continue
+        for task in tasks:
+            try:
+                text = Path(f"/proc/{pid}/task/{task}/children").read_text("ascii")
+            except FileNotFoundError:
+                if pid == root and os.path.exists(f"/proc/{pid}/task/{task}"):
+                    return None
+                continue
+            except OSError:
+                continue
+            found += [child for child in map(int, text.split()) if child not in found]
+    return found
 
 
 def session_processes(leader: int) -> list[int]:
@@ -228,6 +293,14 @@ def cpu_seconds(pid: int) -> float:
     return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
 
 
+def thread_seconds(pid: int) -> float | None:
+    """As `busy_seconds`, of the process's first thread alone; None where nobody keeps account."""
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_text("ascii").split()[0]) / 1e9
+    except (OSError, ValueError, IndexError):
+        return None
+
+
 def busy_seconds(pid: int) -> float:
     """As `cpu_seconds`, from the scheduler's own account; 0 where it keeps none."""
     total = 0
@@ -236,6 +309,25 @@ def busy_seconds(pid: int) -> float:
             with contextlib.suppress(OSError, ValueError, IndexError):
                 total += int((thread / "schedstat").read_text("ascii").split()[0])
     return total / 1e9
+
+
+def kill_world(leader: int) -> list[int]:
+    """Kills a worker that has a process namespace of its own; returns what may take a while to go.
+
+    The system itself kills all that is in the namespace when its first process ends.
+    """
+    known = descendants(leader) or [leader]
+    for pid in known:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGKILL)
+    return known
+
+
+def await_end(processes: Iterable[int]) -> None:
+    """Waits until processes that were killed are gone, at most some seconds."""
+    deadline = time.monotonic() + 5
+    while _alive(processes) and time.monotonic() < deadline:
+        time.sleep(0.001)
 
 
 def kill_session(leader: int) -> None:

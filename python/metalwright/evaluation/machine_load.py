@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 # Fields of a line of /proc/stat after its name: user nice system idle iowait irq softirq steal.
@@ -33,21 +34,37 @@ class MachineLoad:
     def others(self) -> float | None:
         """The share of the cores that others have used since `start`; None if it is not known."""
         after, before = self._now(), self._before
-        if after is None or before is None or after[0] <= before[0]:
+        if after is None or before is None or after.wall <= before.wall:
             return None
-        capacity = (after[0] - before[0]) * after[3]
-        return max(0.0, ((after[1] - before[1]) - (after[2] - before[2])) / capacity)
+        capacity = (after.wall - before.wall) * after.cores
+        # Busy time is counted by the tick, which short work evades; idle time is exact, but stands
+        # still on systems that do not keep it. What is neither idle nor ours was somebody else's.
+        busy = max(after.busy - before.busy, min(capacity - (after.idle - before.idle), capacity))
+        if after.idle == before.idle and after.busy == before.busy:
+            busy = 0.0
+        return max(0.0, (busy - (after.own - before.own)) / capacity)
 
-    def _now(self) -> tuple[float, float, float, int] | None:
-        """Wall seconds, busy seconds of the cores, our own CPU seconds, number of cores."""
-        busy = _busy_seconds()
-        if busy is None:
+    def _now(self) -> _Account | None:
+        found = _busy_seconds()
+        if found is None:
             return None
         own = time.process_time() + sum(seconds() for seconds in self._sessions)
-        return time.perf_counter(), busy[0], own, busy[1]
+        return _Account(time.perf_counter(), own, *found)
 
 
-def _busy_seconds() -> tuple[float, int] | None:
+@dataclass(frozen=True)
+class _Account:
+    """Seconds so far: of the clock, of our own work, of all cores busy and idle."""
+
+    wall: float
+    own: float
+    busy: float
+    idle: float
+    cores: int
+
+
+def _busy_seconds() -> tuple[float, float, int] | None:
+    """Seconds that the cores were busy, and idle, and how many there are."""
     if not hasattr(os, "sched_getaffinity"):
         return None
     mine = {f"cpu{number}" for number in os.sched_getaffinity(0)}
@@ -55,11 +72,12 @@ def _busy_seconds() -> tuple[float, int] | None:
         lines = Path("/proc/stat").read_text("ascii").splitlines()
     except OSError:
         return None
-    ticks, cores = 0, 0
+    busy, idle, cores = 0, 0, 0
     for name, *fields in map(str.split, lines):
         if name in mine:
             # The guests' columns after steal are counted in user and nice already.
             used = [int(field) for field in fields[: _STEAL + 1]]
-            ticks += sum(used) - used[_IDLE] - used[_IOWAIT]
-            cores += 1
-    return (ticks / os.sysconf("SC_CLK_TCK"), cores) if cores else None
+            free = used[_IDLE] + used[_IOWAIT]
+            busy, idle, cores = busy + sum(used) - free, idle + free, cores + 1
+    second = os.sysconf("SC_CLK_TCK")
+    return (busy / second, idle / second, cores) if cores else None

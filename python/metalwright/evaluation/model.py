@@ -7,9 +7,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-# Identical code in two workers differs by up to this factor on a quiet machine, whatever the
-# interval says (docs/design/judge.md). Only what lies beyond it is called faster or slower.
-SAME_SPEED = 1.15
+# Only a ratio whose whole interval lies beyond this factor is called faster or slower: a few
+# percent are of no use to anybody, and a drift of the machine may look like that.
+SAME_SPEED = 1.03
 
 
 class _Data(BaseModel):
@@ -76,6 +76,9 @@ class Settings(_Data):
     """Seconds to spend on timing, warm-up excluded; a started pair is finished."""
     interval: float = Field(default=0.01, gt=0, lt=1)
     """Timing ends early when half the ratio's 95 % interval is below this share of the ratio."""
+    worker_pairs: int = Field(default=5, ge=1, le=100)
+    """Over how many pairs of fresh workers the timing is spread, a pair for 0.4 seconds of it: what
+    differs from process to process is then part of the interval."""
     adversarial: bool = True
     """Whether extreme inputs and re-drawn weights are tried as well."""
     held_out: bool = True
@@ -261,9 +264,10 @@ class Timing(_Data):
     """Wall time on the judge's clock."""
     candidate_seconds: Interval
     ratio: Interval
-    """Baseline over candidate, over pairs of neighbouring blocks; above 1: the candidate wins."""
+    """Baseline over candidate; above 1: the candidate wins. For each pair of workers the median of
+    neighbouring blocks' ratios; of these the geometric mean, with Student's 95 % interval."""
     pair_ratios: tuple[float, ...] = ()
-    """The ratios of the pairs, in the order in which they were measured, to four digits."""
+    """The ratios of neighbouring blocks, worker pair by worker pair, to four digits."""
     device_seconds: float | None = None
     """Median per call on the device clock, summed over the candidate's dispatches."""
     dispatches: float
@@ -276,6 +280,11 @@ class Timing(_Data):
     """Share of the machine's cores that other programs used meanwhile, 0 to 1. Above 0.05 the ratio
     is noise. None where the system does not say."""
     pairs: int
+    """Of blocks, over all workers."""
+    worker_ratios: tuple[float, ...] = ()
+    """The median ratio of each pair of workers that counts."""
+    disturbed_workers: int = 0
+    """Pairs of workers that do not count, because other programs used the machine."""
     baseline_calls: int
     """Calls per block."""
     candidate_calls: int

@@ -12,6 +12,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -19,10 +20,14 @@ from typing import Any
 from metalwright.evaluation.launcher import (
     Child,
     Launcher,
+    await_end,
     busy_seconds,
     cpu_seconds,
+    descendants,
     kill_session,
+    kill_world,
     session_processes,
+    thread_seconds,
 )
 from metalwright.evaluation.model import CapturedOutput
 from metalwright.evaluation.sandbox import is_out_of_memory
@@ -57,20 +62,37 @@ class WorkerError(Exception):
         self.error = error
 
 
+@dataclass(frozen=True)
+class _Posted:
+    """A request that was sent: its number, when it has to be answered, what to call it."""
+
+    number: int
+    end: float
+    deadline: float
+    doing: str
+
+
 class WorkerProcess:
     """A worker from start to end. Leaving the context kills it and all it has started.
 
     `shared_bytes` is the size of the exchange files that both sides map; it is not held against
     the worker's memory limit.
+
+    With `ahead` the worker is not waited for: it confines itself while the judge does something
+    else, and a request may be posted already. `begin` waits.
     """
 
-    def __init__(self, launcher: Launcher, options: WorkerOptions) -> None:
+    def __init__(self, launcher: Launcher, options: WorkerOptions, *, ahead: bool = False) -> None:
         self._launcher = launcher
         self._limit = options.memory_limit
         self._folder = Path(options.folder) if options.folder else None
         self._free_before = self._free_bytes()
         self.shared_bytes = 0
         self.peak_memory = 0
+        self.isolation: dict[str, str] = {}
+        self._posted: _Posted | None = None
+        self._begun = self._killed = False
+        self._going: list[int] = []
         self._number = 0
         self._buffer = b""
         self._ended = False
@@ -89,14 +111,23 @@ class WorkerProcess:
             for descriptor in (request_end, reply_end, output_end):
                 os.close(descriptor)
         self._capture = _Capture(output)
-        try:
+        if not ahead:
+            try:
+                self.begin()
+            except BaseException:
+                self.close()
+                raise
+
+    def begin(self) -> None:
+        """Waits until the worker has confined itself.
+
+        Raises:
+            WorkerFailure: it could not.
+        """
+        if not self._begun:
             end = time.monotonic() + START_SECONDS
-            self.isolation: dict[str, str] = self._receive(0, end, START_SECONDS, "starting")[
-                "isolation"
-            ]
-        except BaseException:
-            self.close()
-            raise
+            self.isolation = self._receive(0, end, START_SECONDS, "starting")["isolation"]
+            self._begun = True
 
     def __enter__(self) -> WorkerProcess:
         return self
@@ -124,14 +155,43 @@ class WorkerProcess:
                 been killed.
             WorkerError: it answered with an error.
         """
-        if self._ended:
+        self.post(command, deadline, doing, **arguments)
+        return self.collect()
+
+    def post(self, command: str, deadline: float, doing: str, **arguments: Any) -> None:
+        """Sends a request whose reply `collect` waits for; meanwhile the judge can do other work.
+
+        Nobody watches the worker's memory and deadline in between: that is for short steps.
+
+        Raises:
+            WorkerFailure: as `request`.
+        """
+        if self._killed:
             # Its descriptors are closed, and their numbers may be somebody else's by now.
             raise self._failure or WorkerFailure("crash", f"had ended before {doing}")
+        assert self._posted is None, "one request at a time"
         self._number += 1
         message = json.dumps({"id": self._number, "command": command, **arguments}) + "\n"
-        end = time.monotonic() + deadline
-        self._write(message.encode(), end, deadline, doing)
-        return self._receive(self._number, end, deadline, doing)
+        self._posted = _Posted(self._number, time.monotonic() + deadline, deadline, doing)
+        self._write(message.encode(), self._posted.end, deadline, doing)
+
+    def collect(self) -> Any:
+        """The content of the reply to what was posted; raises as `request`."""
+        posted, self._posted = self._posted, None
+        assert posted is not None, "nothing was posted"
+        if self._killed:
+            raise self._failure or WorkerFailure("crash", f"had ended while {posted.doing}")
+        self.begin()
+        return self._receive(posted.number, posted.end, posted.deadline, posted.doing)
+
+    def settle(self) -> None:
+        """Waits until a reply to what was posted is there, or the worker has ended."""
+        if self._posted is not None:
+            with contextlib.suppress(WorkerFailure):
+                self.begin()
+                while not (self._buffer or _readable(self._replies)):
+                    self._watch(self._posted.end, self._posted.deadline, self._posted.doing)
+                    time.sleep(0.001)
 
     @contextlib.contextmanager
     def asleep(self) -> Iterator[None]:
@@ -157,27 +217,55 @@ class WorkerProcess:
 
     def _signal(self, number: signal.Signals) -> None:
         # One that is gone is noticed by the next request.
+        if self._killed or not self._child.pid:
+            return
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._child.pid, number)
 
     def cpu_seconds(self) -> float:
         """CPU time that the worker's session has used so far; 0 where /proc does not tell."""
-        return sum(map(cpu_seconds, session_processes(self._child.pid)))
+        return sum(map(cpu_seconds, self._own_processes()))
 
     def busy_seconds(self) -> float:
         """As `cpu_seconds`, to the microsecond; for short times."""
         return sum(map(busy_seconds, self._own_processes()))
 
-    def close(self) -> None:
-        """Kills the worker and everything in its session; may be called again."""
-        if self._ended:
+    def main_thread_seconds(self) -> float | None:
+        """CPU time of the thread that answers requests; None where /proc does not tell."""
+        processes = self._own_processes()
+        return thread_seconds(processes[0]) if processes else None
+
+    def machine_seconds(self) -> float:
+        """What the worker has taken of the machine, for `MachineLoad`: the larger of two accounts.
+
+        One is exact and forgets threads that have ended; the other counts them, in hundredths of a
+        second, each process rounded down.
+        """
+        processes = self._own_processes()
+        return max(sum(map(busy_seconds, processes)), sum(map(cpu_seconds, processes)))
+
+    def kill(self) -> None:
+        """Kills the worker and all it has started, without waiting for the end; see `close`."""
+        if self._killed:
             return
-        self._ended = True
-        if self._child.poll() is None:
+        self._killed = True
+        if self.isolation.get("processes") == "enforced":
+            self._going = kill_world(self._child.pid)
+        elif self._child.poll() is None:
             # Not only by its session: it may not have got as far as making one.
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._child.pid, signal.SIGKILL)
-        kill_session(self._child.pid)
+
+    def close(self) -> None:
+        """Kills the worker and everything in its session; may be called again."""
+        self.kill()
+        if self._ended:
+            return
+        self._ended = True
+        if self._going:
+            await_end(self._going)
+        elif self._child.pid:
+            kill_session(self._child.pid)
         for descriptor in (self._requests, self._replies):
             os.close(descriptor)
         self._capture.close()
@@ -243,9 +331,12 @@ class WorkerProcess:
     def _own_processes(self) -> list[int]:
         """Its processes without the two that only keep guard (`namespaces`): forks that share the
         template's memory with it, which would be counted three times."""
-        processes = session_processes(self._child.pid)
-        isolation = getattr(self, "isolation", {})
-        return processes[2:] if isolation.get("processes") == "enforced" else processes
+        if not self._child.pid:
+            return []
+        if self.isolation.get("processes") != "enforced":
+            return session_processes(self._child.pid)
+        found = descendants(self._child.pid)
+        return (session_processes(self._child.pid) if found is None else found)[2:]
 
     def _written(self) -> int:
         """Bytes in its folder, looked at only when that much has gone from the file system."""

@@ -121,16 +121,19 @@ class Reference:
         """What a worker that builds the module has to read."""
         return [path for path in (self._init, self._state, self._plain) if path.exists()]
 
-    def build_arguments(self) -> dict[str, Any]:
-        """The arguments of the request to construct a module with the reference's weights."""
+    def build_arguments(self, given: Mapping[Path, str]) -> dict[str, Any]:
+        """The arguments of the request to construct a module with the reference's weights.
+
+        `given` says where the worker finds the files of `readable`.
+        """
         redrawn = self._redraw is not None
         return {
             "seed": self._weight_seed,
-            "init": str(self._init),
+            "init": given[self._init],
             "init_layout": self._built["init"],
-            "state": str(self._state if redrawn else self._plain),
+            "state": given[self._state if redrawn else self._plain],
             "state_layout": self._built["state"],
-            "plain": str(self._plain) if redrawn else "",
+            "plain": given[self._plain] if redrawn else "",
         }
 
     def draw(

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from metalwright.evaluation import landlock, namespaces
+from metalwright.evaluation import landlock, namespaces, seatbelt
 
 _PR_SET_PDEATHSIG = 1
 _CLONE_NEWUSER = 0x10000000
@@ -45,17 +45,22 @@ def enter(
     folder: str = "",
     readable: Sequence[str] = (),
     inherited: Sequence[int] = (),
+    started_in: str = "",
 ) -> dict[str, str]:
     """Confines this process, which must be the leader of its session and have one thread.
 
     With a `folder` the worker may write nothing else, and goes on as another process: see
-    `metalwright.evaluation.namespaces`. Returns what came of each measure.
+    `metalwright.evaluation.namespaces`. `started_in` is what came of macOS's sandbox, in which it
+    has to be started. Returns what came of each measure.
     """
     measures = {
         "process-group": "enforced" if os.getsid(0) == os.getpid() else "not the session's leader",
         "dies-with-judge": die_with_parent(),
     }
-    measures |= _enter_own_world(folder, readable, network, inherited)
+    if started_in and folder:
+        measures |= _in_sandbox(Path(folder), network, started_in)
+    else:
+        measures |= _enter_own_world(folder, readable, network, inherited)
     return {
         **measures,
         "memory": _limit_memory(memory_limit),
@@ -63,6 +68,13 @@ def enter(
         "file-size": _limit(resource.RLIMIT_FSIZE, max(memory_limit, _MIN_FILE_BYTES)),
         "core-dumps": _limit(resource.RLIMIT_CORE, 0),
     }
+
+
+def _in_sandbox(folder: Path, network: bool, started_in: str) -> dict[str, str]:
+    """What macOS's sandbox enforces, or why it does not."""
+    if started_in != seatbelt.APPLIED:
+        return dict.fromkeys(("processes", "file-system", "network"), f"refused: {started_in}")
+    return seatbelt.verify(folder, network)
 
 
 def _enter_own_world(

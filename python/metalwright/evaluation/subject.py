@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from metalwright.evaluation import evidence as explain
 from metalwright.evaluation.compare import Finding, compare_metadata, compare_tensor
@@ -19,20 +18,10 @@ from metalwright.evaluation.exchange import (
     tensors_of,
 )
 from metalwright.evaluation.model import Evidence, Settings, Verdict, Weights
-from metalwright.evaluation.process import WorkerError, WorkerFailure, WorkerProcess
+from metalwright.evaluation.pool import Room
+from metalwright.evaluation.process import WorkerError, WorkerFailure
 from metalwright.evaluation.reference import Draw, Reference
 from metalwright.evaluation.tolerance import Expectation
-
-CANDIDATE_SERVICE = "metalwright.evaluation.candidate_service:CandidateService"
-
-
-class StartWorker(Protocol):
-    """`Judge.worker`."""
-
-    def __call__(
-        self, service: str, folder: Path, *, confined: bool = False, readable: Sequence[Path] = ()
-    ) -> AbstractContextManager[WorkerProcess]:
-        """Starts a worker of a service; leaving the context ends it."""
 
 
 class Found(Exception):
@@ -46,10 +35,11 @@ class Found(Exception):
 class Subject:
     """One worker with the candidate loaded. Methods raise `Found` for what it does wrong."""
 
-    def __init__(self, settings: Settings, worker: WorkerProcess, folder: Path) -> None:
+    def __init__(self, settings: Settings, room: Room) -> None:
         self._settings = settings
-        self.worker = worker
-        self.folder = folder
+        self._room = room
+        self.worker = room.worker
+        self.folder = room.folder
         self.alive = True
 
     def load(self, source: str) -> None:
@@ -57,8 +47,9 @@ class Subject:
         path = self.folder / "candidate.py"
         path.write_text(source, "utf-8")
         device = self._settings.device
-        healthy = self.ask("warm", "the device is tested", device=device)
-        if not (isinstance(healthy, dict) and healthy.get("healthy")):
+        # Again: other candidates may have run since the worker was made.
+        said = self.ask("warm", "the device is tested", device=device)
+        if not (self._room.healthy and isinstance(said, dict) and said.get("healthy")):
             message = f"the device {device} gives wrong results before the candidate has run"
             raise Found(Finding(Verdict.CRASH, Evidence(check="device", message=message)))
         self.ask("load", "importing the candidate", path=str(path), device=device)
@@ -72,7 +63,9 @@ class Subject:
 
     def build(self, reference: Reference) -> Weights:
         """Constructs ModelNew with the reference's weights."""
-        said = self.ask("build", "constructing ModelNew", **reference.build_arguments())
+        given = {path: str(self._room.give(path)) for path in reference.readable}
+        arguments = reference.build_arguments(given)
+        said = self.ask("build", "constructing ModelNew", **arguments)
         return explain.read_weights(said)
 
     def call(self, draw: Draw, *, gaps: bool = False, fill: str = "") -> Any:

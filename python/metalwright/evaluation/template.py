@@ -1,9 +1,12 @@
 """The template process: imports what every worker needs, then forks one worker per request.
 
-It never runs a problem, a candidate or a torch operator, so a fork finds no thread pool and no lock
-that somebody holds. It talks to the judge over one socket: a line of worker options with three
-descriptors (requests, replies, output) comes in; {"started": PID} and {"ended": PID, "status"} go
-out, a status below zero being the signal.
+It never runs a problem, a candidate, a kernel or a torch operator, so a fork finds no thread pool
+of theirs and no lock that somebody holds. The device's self-test it compiles, on its only thread:
+the compiler's first run costs twice the others, and every worker would pay for it.
+
+It talks to the judge over one socket: a line of worker options with three descriptors (requests,
+replies, output) comes in; {"started": PID} and {"ended": PID, "status"} go out, a status below zero
+being the signal.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from metalwright.evaluation.worker import WorkerOptions, run_worker
 
 PRELOADED = (
     "torch",
+    "numpy.random",
     "metalwright",
     "metalwright.problems.loading",
     "metalwright.evaluation.candidate_service",
@@ -36,6 +40,7 @@ def main() -> None:
     connection = socket.socket(fileno=int(sys.argv[1]))
     for name in PRELOADED:
         import_module(name)
+    _compile_self_test()
     wake, waker = os.pipe()
     os.set_blocking(waker, False)
     signal.set_wakeup_fd(waker)
@@ -65,6 +70,14 @@ def main() -> None:
             for descriptor in descriptors:
                 os.close(descriptor)
             _tell(connection, started=pid)
+
+
+def _compile_self_test() -> None:
+    with contextlib.suppress(Exception):
+        # Without a CPU device workers say so themselves.
+        from metalwright.evaluation.candidate_service import compile_self_test
+
+        compile_self_test("cpu")
 
 
 def _become_worker(options: WorkerOptions, requests: int, replies: int, output: int) -> None:

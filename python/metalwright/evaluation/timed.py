@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import secrets
-import shutil
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,19 +17,30 @@ from metalwright.evaluation.compare import Finding, compare_metadata, compare_va
 from metalwright.evaluation.exchange import check_layout, load_copied, tensors_of
 from metalwright.evaluation.machine_load import MachineLoad
 from metalwright.evaluation.model import Baseline, Evidence, Flag, Interval, Timing, Verdict
+from metalwright.evaluation.pool import BASELINE_SERVICE, Room
 from metalwright.evaluation.process import START_SECONDS, WorkerProcess
 from metalwright.evaluation.reference import Draw
 from metalwright.evaluation.roofline import look_at_roofline
 from metalwright.evaluation.rows import Row, RowMaker, write_rows
 from metalwright.evaluation.subject import Found, Subject
-from metalwright.evaluation.timing import Block, Contestant, compete
+from metalwright.evaluation.timing import (
+    LOOKED_AT,
+    Block,
+    Contestant,
+    Duel,
+    cold_pairs_of,
+    duel,
+    is_decided,
+    timing_of,
+)
 
 if TYPE_CHECKING:
     from metalwright.evaluation.trial import Trial
 
-_SERVICE = "metalwright.evaluation.baseline_service:BaselineService"
-# How many timed blocks have an output looked at, and among how many of the first they are drawn.
-_CHECKED, _CHECKED_AMONG = 4, 12
+# A pair of workers is timed for about so long; and what is planned for all may be exceeded by.
+_DUEL_SECONDS, _PATIENCE = 0.4, 2.0
+# How many timed blocks have an output looked at.
+_CHECKED = 4
 # Work that goes on after the answer: OpenMP's threads spin for up to ten milliseconds, no longer.
 _SETTLE_SECONDS, _WATCH_SECONDS, _BUSY_SHARE = 0.04, 0.05, 0.6
 _WATCHES = 3
@@ -60,9 +70,7 @@ class Timed:
             Error: the reference fails.
         """
         self._try_rotation()
-        with self._baseline("eager") as (baseline, folder):
-            timing = self._against(baseline, folder)
-        timing = self._headline(timing)
+        timing = self._headline(self._against_eager())
         self._trial.timing = timing
         roofline = look_at_roofline(self._session, timing)
         if roofline is not None:
@@ -73,24 +81,17 @@ class Timed:
     # ------------------------------------------------------------------ the two sides
 
     @contextlib.contextmanager
-    def _baseline(self, kind: str) -> Iterator[tuple[WorkerProcess, Path]]:
+    def _baseline(self, kind: str) -> Iterator[Room]:
         """A worker that runs the reference, taken through all that the candidate's has gone."""
         session = self._session
-        folder = Path(tempfile.mkdtemp(prefix="baseline-", dir=session.folder))
-        readable = [*session.plain.readable, session.problem_folder]
-        try:
-            with contextlib.ExitStack() as stack:
-                with session.failures("starting the baseline"):
-                    worker = stack.enter_context(
-                        self._trial.start_worker(_SERVICE, folder, confined=True, readable=readable)
-                    )
-                self._prepare(worker, folder, kind)
-                yield worker, folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.ExitStack() as stack:
+            with session.failures("starting the baseline"):
+                room = stack.enter_context(self._trial.pool.room(BASELINE_SERVICE))
+            self._prepare(room, kind)
+            yield room
 
-    def _prepare(self, worker: WorkerProcess, folder: Path, kind: str) -> None:
-        session = self._session
+    def _prepare(self, room: Room, kind: str) -> None:
+        session, worker, folder = self._session, room.worker, room.folder
         # Compiling is no step of anyone's.
         deadline = session.settings.deadline + (START_SECONDS if kind == "compile" else 0)
 
@@ -99,10 +100,11 @@ class Timed:
                 return worker.request(command, deadline, doing, **arguments)
 
         device = session.settings.device
-        problem = str(session.problem_folder)
+        problem = str(room.give(session.problem_folder))
         ask("warm", "the device is tested", device=device)
         ask("load", "importing the problem's file", folder=problem, device=device, kind=kind)
-        ask("build", "constructing Model", **session.plain.build_arguments())
+        given = {path: str(room.give(path)) for path in session.plain.readable}
+        ask("build", "constructing Model", **session.plain.build_arguments(given))
         inputs, output = folder / "inputs", folder / "output"
         for draw in self._trial.held:
             inputs.write_bytes(draw.content)
@@ -142,45 +144,88 @@ class Timed:
         def flush() -> None:
             ask("flush", "caches are emptied")
 
-        return Contestant(run, worker.awake, stage, flush, max(1, self._maker.most))
+        most = max(1, self._maker.most)
+        return Contestant(run, worker.awake, stage, flush, worker.main_thread_seconds, most)
 
-    def _against(self, baseline: WorkerProcess, folder: Path) -> Timing:
-        """Times the candidate against a baseline."""
-        session, subject = self._session, self._subject
-        deadline = session.settings.deadline
+    def _against_eager(self) -> Timing:
+        """Times the candidate against eager, over several pairs of fresh workers."""
+        settings = self._session.settings
+        budget = settings.timing_seconds
+        most = max(1, min(settings.worker_pairs, round(budget / _DUEL_SECONDS)))
+        wanted = most
+        # What is looked at after a duel costs a tenth of a second: in the first and in another one.
+        watched = {0, secrets.randbelow(most)}
+        duels: list[Duel] = []
+        while not is_decided(duels, wanted, settings.interval):
+            number = len(duels)
+            with self._opponent(number) as subject, self._baseline("eager") as room:
+                start = time.perf_counter()
+                # A cold call needs no time that is worth counting; a slow one is not made.
+                cold = cold_pairs_of(budget, most)
+                duels.append(self._duel(subject, room, budget / most, cold, number in watched))
+                if not number:
+                    # Calls that take long leave time for fewer pairs of workers.
+                    taken = time.perf_counter() - start
+                    wanted = min(most, max(2, math.ceil(_PATIENCE * budget / taken)))
+        self._trial.look("clock agreement", "passed")
+        timing, noisy = timing_of(duels, wanted)
+        if noisy:
+            self._trial.flags.append(Flag.NOISY_TIMING)
+        return timing
+
+    @contextlib.contextmanager
+    def _opponent(self, number: int) -> Iterator[Subject]:
+        """The candidate in a worker: the one that was judged, then fresh ones."""
+        trial = self._trial
+        trial.pool.prepare(BASELINE_SERVICE)
+        if not number:
+            yield self._subject
+            return
+        with self._subject.worker.asleep(), trial.subject(self._session.plain) as subject:
+            for draw in trial.held:
+                trial.compare(draw, subject.call(draw))
+            yield subject
+
+    def _duel(self, subject: Subject, room: Room, budget: float, cold: int, watched: bool) -> Duel:
+        """Times a worker with the candidate against one with the baseline.
+
+        Raises:
+            Found: a timed output is wrong, or the clocks disagree.
+        """
+        session = self._session
+        baseline, deadline = room.worker, session.settings.deadline
 
         def ask_baseline(command: str, doing: str, **arguments: Any) -> Any:
             with session.failures(doing):
                 return baseline.request(command, deadline, doing, **arguments)
 
         own = self._side(subject.worker, subject.folder, subject.ask)
-        eager = self._side(baseline, folder, ask_baseline)
+        eager = self._side(baseline, room.folder, ask_baseline)
         self._fresh_rows()
-        load = MachineLoad([baseline.cpu_seconds, subject.worker.cpu_seconds])
-        checked = {secrets.randbelow(_CHECKED_AMONG) for _ in range(_CHECKED)} | {0}
+        self._trial.pool.settle()
+        load = MachineLoad([baseline.machine_seconds, subject.worker.machine_seconds])
+        checked = {secrets.randbelow(LOOKED_AT) for _ in range(_CHECKED if watched else 1)}
+        if watched:
+            checked.add(0)
+        self._late = self._looked = 0
 
         def after_block(block: int, seconds: float) -> None:
             if block in checked:
-                self._look(own, seconds)
+                self._look(subject, own, seconds)
             self._fresh_rows()
 
         with session.asleep(), baseline.asleep(), subject.worker.asleep():
-            timing, noisy = compete(
-                eager,
-                own,
-                session.settings.timing_seconds,
-                load,
-                after_block,
-                session.settings.interval,
-            )
-            complaint = own.clock_complaint() or self._late_complaint() or self._watch_idle(own)
+            result = duel(*(eager, own, budget, load, after_block, session.settings.interval, cold))
+            complaint = own.clock_complaint(result.crowded)
+            if not result.crowded:
+                # Others can make an output late, and keep threads spinning that would have ended.
+                complaint = complaint or self._late_complaint()
+            if watched and not complaint:
+                complaint = self._watch_idle(subject, own)
         if complaint:
             evidence = Evidence(check="clock", message=complaint)
             raise Found(Finding(Verdict.CLOCK_MISMATCH, evidence))
-        self._trial.look("clock agreement", "passed")
-        if noisy:
-            self._trial.flags.append(Flag.NOISY_TIMING)
-        return timing
+        return result
 
     def _fresh_rows(self) -> None:
         """Makes the rows of the next pair of blocks: the same for both sides."""
@@ -210,24 +255,24 @@ class Timed:
         note = "a new rotation for each call" if maker.rotates else "inputs repeat: no floats"
         self._trial.look("fresh inputs", "passed" if maker.rotates else "noted", note)
 
-    def _look(self, own: Contestant, seconds: float) -> None:
+    def _look(self, subject: Subject, own: Contestant, seconds: float) -> None:
         """An output of the block just timed must be right as well, and have been there in time."""
         if self._session.is_random:
             return
         index = secrets.randbelow(own.calls)
         row = self._rows[index]
-        path = self._subject.folder / "timed"
+        path = subject.folder / "timed"
         times = []
-        with self._subject.worker.awake():
+        with subject.worker.awake():
             for _ in range(2):
                 start = time.perf_counter()
-                said = self._subject.ask(
+                said = subject.ask(
                     "fetch", "a timed output is read", row.draw, index=index, output=str(path)
                 )
                 times.append(time.perf_counter() - start)
         self._looked += 1
         self._late += times[0] - times[1] > _LATE_SHARE * seconds + _LATE_SECONDS
-        actual = self._subject.read(path, said, row.draw)
+        actual = subject.read(path, said, row.draw)
         with self._session.plain.awake():
             expected = self._session.plain.expect(row.draw, row.content(), row.draw.call_seed)
         finding = compare_metadata(expected.expected, actual, row.draw.index)
@@ -243,10 +288,10 @@ class Timed:
             return "timed outputs were not there when the call had returned"
         return ""
 
-    def _watch_idle(self, own: Contestant) -> str:
+    def _watch_idle(self, subject: Subject, own: Contestant) -> str:
         """After its answer a worker has nothing to do: whether it uses the processor."""
         busy = 0
-        worker = self._subject.worker
+        worker = subject.worker
         for _ in range(_WATCHES):
             with worker.awake():
                 own.stage(own.calls)
@@ -288,13 +333,13 @@ class Timed:
         self._session.progress(f"baseline: {kind}")
         with contextlib.ExitStack() as stack:
             try:
-                other, folder = stack.enter_context(self._baseline(kind))
+                other = stack.enter_context(self._baseline(kind))
             except (_WrongBaseline, Error) as error:
                 result = Baseline(name=kind, correct=False, reason=str(error).splitlines()[0][:300])
                 cached.write(key, result)
                 return result
-            eager, eager_folder = stack.enter_context(self._baseline("eager"))
-            timing, noisy = self._compare_baselines(eager, eager_folder, other, folder)
+            eager = stack.enter_context(self._baseline("eager"))
+            timing, noisy = timing_of([self._compare_baselines(eager, other)], 1)
         result = Baseline(
             name=kind, correct=True, seconds=timing.candidate_seconds, ratio=timing.ratio
         )
@@ -303,31 +348,33 @@ class Timed:
         cached.write(key, result)
         return result
 
-    def _compare_baselines(
-        self, eager: WorkerProcess, eager_folder: Path, other: WorkerProcess, folder: Path
-    ) -> tuple[Timing, bool]:
+    def _compare_baselines(self, eager: Room, other: Room) -> Duel:
         session = self._session
         deadline = session.settings.deadline + START_SECONDS
 
-        def asker(worker: WorkerProcess) -> Any:
+        def side(room: Room) -> Contestant:
             def ask(command: str, doing: str, **arguments: Any) -> Any:
                 with session.failures(doing):
-                    return worker.request(command, deadline, doing, **arguments)
+                    return room.worker.request(command, deadline, doing, **arguments)
 
-            return ask
+            return self._side(room.worker, room.folder, ask)
 
-        sides = (
-            self._side(eager, eager_folder, asker(eager)),
-            self._side(other, folder, asker(other)),
-        )
+        sides = side(eager), side(other)
         self._fresh_rows()
-        load = MachineLoad([eager.cpu_seconds, other.cpu_seconds])
+        self._trial.pool.settle()
+        load = MachineLoad([eager.worker.machine_seconds, other.worker.machine_seconds])
 
         def next_rows(block: int, seconds: float) -> None:
             self._fresh_rows()
 
-        with session.asleep(), self._subject.worker.asleep(), eager.asleep(), other.asleep():
-            return compete(*sides, session.settings.timing_seconds, load, next_rows)
+        budget = session.settings.timing_seconds
+        with (
+            session.asleep(),
+            self._subject.worker.asleep(),
+            eager.worker.asleep(),
+            other.worker.asleep(),
+        ):
+            return duel(*sides, budget, load, next_rows, cold_pairs=cold_pairs_of(budget, 1))
 
 
 class _WrongBaseline(Exception):

@@ -1,16 +1,21 @@
-"""Timing two workers against each other: blocks of calls in turn, on the judge's own clock."""
+"""Timing two workers against each other: blocks of calls in turn, on the judge's own clock.
+
+A duel is one pair of workers; a timing is made of several duels (`pairs` says why).
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 from metalwright.evaluation.machine_load import MachineLoad
 from metalwright.evaluation.model import Interval, Timing
+from metalwright.evaluation.pairs import ratio_over_pairs
 from metalwright.scoring import bootstrap_median
 
 # A block lasts about this long, so that the round trip to the worker (about 0.1 ms, measured and
@@ -23,8 +28,12 @@ _LONG_CALL = 0.1
 _MIN_PAIRS = 7
 _MAX_PAIRS = 400
 _MIN_SLOW_PAIRS = 3
-# Half the interval's width as a share of the ratio: above this it is noise.
-_NOISY = 0.10
+LOOKED_AT = 12
+"""Among so many of the first blocks those are drawn whose outputs are compared."""
+_MIN_DUELS = 3
+# Half the interval's width as a share of the ratio: above this it is noise, in one duel and over
+# all. What differs between workers is no noise, but says little either if it is that much.
+_NOISY, _NOISY_OVER_ALL = 0.10, 0.30
 _PATIENCE = 4
 _COLD_PAIRS = 7
 _COLD_BUDGET = 0.5
@@ -43,6 +52,8 @@ class Block:
     worker_seconds: float
     device_seconds: float | None = None
     dispatches: int = 0
+    thread_seconds: float | None = None
+    """CPU time of the worker's main thread meanwhile, which the judge has looked up."""
 
 
 def _nothing(rows: int) -> None:
@@ -62,6 +73,8 @@ class Contestant:
     stage: Callable[[int], None] = _nothing
     flush: Callable[[], None] | None = None
     """Empties the caches."""
+    thread_seconds: Callable[[], float | None] = lambda: None
+    """CPU time of the worker's main thread so far; None where nobody tells."""
     most: int = _MAX_CALLS
     """Calls per block, one less than the rows that can be staged."""
     calls: int = 1
@@ -79,9 +92,14 @@ class Contestant:
             # One call beforehand wakes threads and fills caches, or short blocks would look slow.
             if warm:
                 self.run(1, block, calls)
+            before = self.thread_seconds()
             start = time.perf_counter()
             said = self.run(calls, block, 0)
-            return time.perf_counter() - start, said
+            seconds = time.perf_counter() - start
+            after = self.thread_seconds()
+        if before is not None and after is not None:
+            said = dataclasses.replace(said, thread_seconds=after - before)
+        return seconds, said
 
     def prepare(self, budget: float) -> None:
         """Warms up, measures the empty round trip, and chooses how many calls make a block.
@@ -130,13 +148,19 @@ class Contestant:
         }
         return (least[2 * half] - least[half]) / half
 
-    def clock_complaint(self) -> str:
-        """What is wrong with the clocks on the worker's side; empty: nothing that can be seen."""
+    def clock_complaint(self, crowded: bool = False) -> str:
+        """What is wrong with the clocks on the worker's side; empty: nothing that can be seen.
+
+        On a `crowded` machine the judge itself may have waited for a core long after the answer. A
+        worker's clock is then wrong only if it shows less than the worker has computed.
+        """
         slow = fast = busy = 0
         for seconds, block in zip(self.seconds, self.blocks, strict=True):
             spent = seconds - self.overhead
             missing = spent - block.worker_seconds
-            slow += missing > _CLOCK_SHARE * spent + _CLOCK_SECONDS
+            computed = block.thread_seconds
+            late = crowded and (computed is None or block.worker_seconds > _CLOCK_SHARE * computed)
+            slow += not late and missing > _CLOCK_SHARE * spent + _CLOCK_SECONDS
             fast += block.worker_seconds > 1.1 * seconds + _CLOCK_SECONDS
             device = block.device_seconds or 0.0
             busy += device > 1.5 * seconds + _CLOCK_SECONDS
@@ -150,23 +174,49 @@ class Contestant:
         return ""
 
 
-def compete(
+@dataclass
+class Duel:
+    """One pair of workers, timed against each other."""
+
+    baseline: Contestant
+    candidate: Contestant
+    ratios: list[float] = field(default_factory=list)
+    others: float | None = None
+    """The share of the cores that other programs used meanwhile."""
+    cold: list[tuple[float, float]] = field(default_factory=list)
+    """Seconds of cold calls of both sides."""
+    slope: float | None = None
+
+    @property
+    def crowded(self) -> bool:
+        """Whether others used so much of the machine that the figures mean nothing."""
+        return self.others is not None and self.others > _CROWDED
+
+    @property
+    def unsteady(self) -> bool:
+        """Whether its ratios agree too little, or are too few, to have a middle."""
+        return len(self.ratios) < _MIN_PAIRS or _spread(self.ratios) > _NOISY
+
+
+def duel(
     baseline: Contestant,
     candidate: Contestant,
     budget: float,
     load: MachineLoad,
     after_block: Callable[[int, float], None],
     narrow: float = 0.01,
-) -> tuple[Timing, bool]:
+    cold_pairs: int = _COLD_PAIRS,
+) -> Duel:
     """Times both in turn until half the interval of the ratio is below `narrow` of the ratio, or
     `budget` seconds are spent; while the ratio is noise, up to `_PATIENCE` times as long.
 
     `after_block` is told the number of each of the candidate's blocks that counted and how long it
-    took. Returns the timing and whether it is too noisy to mean much.
+    took.
     """
+    result = Duel(baseline, candidate)
+    ratios = result.ratios
     baseline.prepare(budget / 4)
     candidate.prepare(budget / 4)
-    ratios: list[float] = []
     load.start()
     start = time.perf_counter()
     next_look = _MIN_PAIRS
@@ -189,53 +239,87 @@ def compete(
         spread = _spread(ratios)
         if len(ratios) >= _MIN_PAIRS and spread < narrow:
             break
-        if late > budget and len(ratios) >= _MIN_SLOW_PAIRS and spread <= _NOISY:
-            break
+        if late > budget and len(ratios) >= _MIN_SLOW_PAIRS:
+            others = load.others()
+            crowded = others is not None and others > _CROWDED
+            # No figure will come of it, but the outputs of that many blocks may be looked at.
+            if spread <= _NOISY or (crowded and len(ratios) >= LOOKED_AT):
+                break
         if late > _PATIENCE * budget and len(ratios) >= _MIN_SLOW_PAIRS:
             break
-    others = load.others()
+    result.others = load.others()
+    result.cold = _cold(baseline, candidate, cold_pairs)
+    result.slope = candidate.slope()
+    return result
+
+
+def is_decided(duels: Sequence[Duel], wanted: int, narrow: float) -> bool:
+    """Whether there are duels enough: so many on a quiet machine, or a narrow interval of three.
+
+    On a machine that others keep busy they never are, and it is no use to wait for long.
+    """
+    quiet = [one for one in duels if not one.crowded]
+    if len(quiet) >= wanted or len(duels) - len(quiet) > wanted // 2:
+        return True
+    return len(quiet) >= _MIN_DUELS and _width([one.ratios for one in quiet]) < narrow
+
+
+def timing_of(duels: Sequence[Duel], wanted: int) -> tuple[Timing, bool]:
+    """The figures of all duels together, and whether they are too noisy to mean much.
+
+    Those that others have disturbed do not count, if enough of the rest are left.
+    """
+    quiet = [one for one in duels if not one.crowded]
+    used = quiet if 2 * len(quiet) >= wanted else list(duels)
     noisy = (
-        len(ratios) < _MIN_PAIRS
-        or _spread(ratios) > _NOISY
-        or (others is not None and others > _CROWDED)
+        used is not quiet
+        or 2 * sum(one.unsteady for one in used) > len(used)
+        or _width([one.ratios for one in used]) > _NOISY_OVER_ALL
     )
-    cold = _cold(baseline, candidate, budget)
+    shares = [one.others for one in used if one.others is not None]
+    cold = [pair for one in used for pair in one.cold]
+    last = used[-1]
+    blocks = [(block, one.candidate.calls) for one in used for block in one.candidate.blocks]
     device = [
-        block.device_seconds / candidate.calls
-        for block in candidate.blocks
-        if block.device_seconds is not None
+        block.device_seconds / calls for block, calls in blocks if block.device_seconds is not None
     ]
     return (
         Timing(
             baseline="eager",
-            baseline_seconds=_interval(baseline.wall),
-            candidate_seconds=_interval(candidate.wall),
-            ratio=_interval(ratios),
-            pair_ratios=tuple(float(f"{ratio:.4g}") for ratio in ratios),
+            baseline_seconds=_interval([t for one in used for t in one.baseline.wall]),
+            candidate_seconds=_interval([t for one in used for t in one.candidate.wall]),
+            ratio=ratio_over_pairs([one.ratios for one in used]),
+            pair_ratios=tuple(float(f"{ratio:.4g}") for one in used for ratio in one.ratios),
             device_seconds=statistics.median(device) if device else None,
-            dispatches=statistics.median(block.dispatches for block in candidate.blocks)
-            / candidate.calls,
+            dispatches=statistics.median(block.dispatches / calls for block, calls in blocks),
             worker_seconds=statistics.median(
-                block.worker_seconds / candidate.calls for block in candidate.blocks
+                block.worker_seconds / calls for block, calls in blocks
             ),
-            overhead_seconds=candidate.overhead,
-            other_load=others,
-            pairs=len(ratios),
-            baseline_calls=baseline.calls,
-            candidate_calls=candidate.calls,
+            overhead_seconds=last.candidate.overhead,
+            other_load=statistics.fmean(shares) if shares else None,
+            pairs=sum(len(one.ratios) for one in used),
+            worker_ratios=tuple(statistics.median(one.ratios) for one in used),
+            disturbed_workers=len(duels) - len(used),
+            baseline_calls=last.baseline.calls,
+            candidate_calls=last.candidate.calls,
             cold_ratio=_interval([a / b for a, b in cold]) if cold else None,
             cold_seconds=_interval([b for _, b in cold]) if cold else None,
-            slope_seconds=candidate.slope(),
+            slope_seconds=last.slope,
         ),
         noisy,
     )
 
 
-def _cold(baseline: Contestant, candidate: Contestant, budget: float) -> list[tuple[float, float]]:
-    """Pairs of cold calls; none where there is no way to flush, or no time."""
-    if baseline.flush is None or candidate.flush is None or budget < _COLD_BUDGET:
+def cold_pairs_of(budget: float, duels: int) -> int:
+    """How many pairs of cold calls each of so many duels makes; none if there is no time."""
+    return -(-_COLD_PAIRS // duels) if budget >= _COLD_BUDGET else 0
+
+
+def _cold(baseline: Contestant, candidate: Contestant, pairs: int) -> list[tuple[float, float]]:
+    """Pairs of cold calls; none where there is no way to flush."""
+    if baseline.flush is None or candidate.flush is None:
         return []
-    return [(baseline.cold(), candidate.cold()) for _ in range(_COLD_PAIRS)]
+    return [(baseline.cold(), candidate.cold()) for _ in range(pairs)]
 
 
 def _interval(samples: list[float]) -> Interval:
@@ -246,3 +330,8 @@ def _interval(samples: list[float]) -> Interval:
 def _spread(ratios: list[float]) -> float:
     median, low, high = bootstrap_median(ratios)
     return (high - low) / 2 / median
+
+
+def _width(pairs: list[list[float]]) -> float:
+    found = ratio_over_pairs(pairs)
+    return (found.high - found.low) / 2 / found.median

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-import shutil
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 from metalwright.errors import Error
@@ -26,17 +23,12 @@ from metalwright.evaluation.model import (
     Verdict,
     Weights,
 )
-from metalwright.evaluation.process import WorkerProcess
+from metalwright.evaluation.pool import CANDIDATE_SERVICE, Pool
+from metalwright.evaluation.process import WorkerError, WorkerFailure, WorkerProcess
 from metalwright.evaluation.reference import Draw, Reference
 from metalwright.evaluation.session import REDRAWN, Session
 from metalwright.evaluation.stress import STRIDED
-from metalwright.evaluation.subject import (
-    CANDIDATE_SERVICE,
-    Found,
-    StartWorker,
-    Subject,
-    labelled,
-)
+from metalwright.evaluation.subject import Found, Subject, labelled
 from metalwright.evaluation.timed import Timed
 
 # Draws kept for repeating and timing.
@@ -65,7 +57,7 @@ class Trial:
 
     session: Session
     source: str
-    start_worker: StartWorker
+    pool: Pool
     finding: Finding | None = None
     remarks: list[Evidence] = field(default_factory=list)
     errors: dict[str, OutputErrors] = field(default_factory=dict)
@@ -81,7 +73,7 @@ class Trial:
     def run(self) -> None:
         """Goes through the checks in order; ends early with `Decided`."""
         try:
-            with self._subject(self.session.plain) as subject:
+            with self.subject(self.session.plain) as subject:
                 self.worker = subject.worker
                 self._base(subject)
                 self._special()
@@ -104,7 +96,7 @@ class Trial:
         for draw in self._draws(subject):
             session.progress(f"inputs {draw.index + 1} of {session.settings.seeds}: candidate")
             actual = subject.call(draw, fill=_FILLS[draw.index % len(_FILLS)])
-            self._compare(draw, actual)
+            self.compare(draw, actual)
             held_bytes += 2 * len(draw.content)
             if not self.held or (len(self.held) < _MAX_HELD and held_bytes <= _MAX_HELD_BYTES):
                 self.held.append(draw)
@@ -178,7 +170,7 @@ class Trial:
                 note = f"the reference fails with other weights: {error.message.splitlines()[0]}"
                 self.look("re-drawn weights", "skipped", note)
                 reference = self.session.plain
-            subject = stack.enter_context(self._subject(reference))
+            subject = stack.enter_context(self.subject(reference))
             base = self._stress(subject) if settings.adversarial else []
             base = base or self.held[:1]
             if reference is self.session.plain or not settings.adversarial:
@@ -200,7 +192,7 @@ class Trial:
         for draw in self.session.stress_draws():
             self.session.progress(f"inputs: {draw.label}")
             actual = subject.call(draw, fill="freed")
-            self._compare(draw, actual, merge=draw.label == REDRAWN)
+            self.compare(draw, actual, merge=draw.label == REDRAWN)
             tried.append(draw.label)
             if draw.label == REDRAWN:
                 plain.append(draw)
@@ -255,7 +247,7 @@ class Trial:
         self.look("ghost run", "passed" if draws else "skipped", ghost)
 
     def _another(self, stack: contextlib.ExitStack, reference: Reference) -> Subject:
-        return stack.enter_context(self._subject(reference))
+        return stack.enter_context(self.subject(reference))
 
     def _strided(self, subject: Subject) -> None:
         draw = self.session.strided_draw()
@@ -288,7 +280,7 @@ class Trial:
         """What goes wrong on draws that do not decide the verdict."""
         try:
             for draw in draws:
-                self._compare(draw, subject.call(draw, gaps=gaps, fill="freed"), merge=False)
+                self.compare(draw, subject.call(draw, gaps=gaps, fill="freed"), merge=False)
         except Found as found:
             return found.finding.evidence
         return None
@@ -306,7 +298,7 @@ class Trial:
             draw = session.plain.draw(0)
             if len(draw.content) > _SANITIZED_BYTES:
                 return ("not run: the inputs are too large; make the problem smaller with --set",)
-            with self._subject(session.plain, checked=True) as subject:
+            with self.subject(session.plain, checked=True) as subject:
                 with contextlib.suppress(Found):
                     subject.call(draw)
                 said = subject.ask("findings", "the sanitiser reports")
@@ -320,28 +312,31 @@ class Trial:
     # ------------------------------------------------------------------ helpers
 
     @contextlib.contextmanager
-    def _subject(self, reference: Reference, *, checked: bool = False) -> Iterator[Subject]:
+    def subject(self, reference: Reference, *, checked: bool = False) -> Iterator[Subject]:
         """A worker with the candidate, its weights those of the reference."""
         session = self.session
-        folder = Path(tempfile.mkdtemp(prefix="candidate-", dir=session.folder))
-        try:
-            with self.start_worker(
-                CANDIDATE_SERVICE, folder, confined=True, readable=reference.readable
-            ) as worker:
-                subject = Subject(session.settings, worker, folder)
-                if self.worker is None:
-                    self.worker = worker
-                    session.progress("loading the candidate")
-                if checked:
-                    subject.begin_checking()
-                subject.load(self.source)
-                weights = subject.build(reference)
-                self.weights = self.weights or weights
-                yield subject
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.ExitStack() as stack:
+            try:
+                room = stack.enter_context(self.pool.room(CANDIDATE_SERVICE))
+            except (WorkerFailure, WorkerError) as failure:
+                message = f"no worker could be started: {failure}"
+                evidence = Evidence(check="device", message=message)
+                raise Found(Finding(Verdict.CRASH, evidence)) from None
+            subject = Subject(session.settings, room)
+            if self.worker is None:
+                self.worker = room.worker
+                session.progress("loading the candidate")
+            if checked:
+                subject.begin_checking()
+            subject.load(self.source)
+            weights = subject.build(reference)
+            self.weights = self.weights or weights
+            # The next one, for this candidate or another, gets ready meanwhile.
+            self.pool.prepare(CANDIDATE_SERVICE)
+            yield subject
 
-    def _compare(self, draw: Draw, actual: Any, *, merge: bool = True) -> None:
+    def compare(self, draw: Draw, actual: Any, *, merge: bool = True) -> None:
+        """Whether the candidate's output is right; raises `Found` if it is not."""
         measured, finding = compare_values(draw.wanted, actual, draw.index)
         for errors in measured if merge else ():
             old = self.errors.get(errors.output)

@@ -34,6 +34,8 @@ class WorkerOptions:
     """The only folder that the worker may write to; empty: it runs the user's own code and may."""
     readable: tuple[str, ...] = ()
     """What it may read in memory file systems besides `folder`."""
+    seatbelt: str = ""
+    """What has come of the sandbox that it was started in; empty: of none."""
 
     def to_json(self) -> str:
         """The options as one line."""
@@ -61,6 +63,7 @@ def run_worker(options: WorkerOptions, requests: int, replies: int) -> None:
         options.folder,
         options.readable,
         (requests, replies),
+        options.seatbelt,
     )
     os.chdir(options.scratch)
     # Where Python and compilers put what they need for a while.

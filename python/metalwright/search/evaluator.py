@@ -169,8 +169,7 @@ class JudgeEvaluator:
         assert self._judge is not None
         try:
             session = self._session(problem, settings)
-            judge = Judge(settings, self._judge._launcher)
-            return judge.evaluate(session, source)
+            return self._judge.under(settings).evaluate(session, source)
         except Error:
             # What the problem's own process has died of may be gone with a fresh one.
             self._drop(problem)
@@ -186,8 +185,7 @@ class JudgeEvaluator:
             _, (_, oldest) = self._sessions.popitem(last=False)
             oldest.close()
         stack = contextlib.ExitStack()
-        judge = Judge(settings, self._judge._launcher)
-        session = stack.enter_context(judge.open(problem))
+        session = stack.enter_context(self._judge.under(settings).open(problem))
         self._sessions[key] = (session, stack)
         return session
 
