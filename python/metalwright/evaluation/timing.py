@@ -29,7 +29,9 @@ _MIN_PAIRS = 7
 _MAX_PAIRS = 400
 _MIN_SLOW_PAIRS = 3
 LOOKED_AT = 12
-"""Among so many of the first blocks those are drawn whose outputs are compared."""
+"""Among so many of the first blocks those are drawn whose outputs are compared: so many there are,
+whatever the budget, unless calls take seconds."""
+_SLOW_SECONDS = 2.0
 _MIN_DUELS = 3
 # Half the interval's width as a share of the ratio: above this it is noise, in one duel and over
 # all. What differs between workers is no noise, but says little either if it is that much.
@@ -239,13 +241,13 @@ def duel(
         spread = _spread(ratios)
         if len(ratios) >= _MIN_PAIRS and spread < narrow:
             break
-        if late > budget and len(ratios) >= _MIN_SLOW_PAIRS:
+        if len(ratios) < (_MIN_SLOW_PAIRS if late > _SLOW_SECONDS else LOOKED_AT):
+            continue
+        if late > budget:
             others = load.others()
-            crowded = others is not None and others > _CROWDED
-            # No figure will come of it, but the outputs of that many blocks may be looked at.
-            if spread <= _NOISY or (crowded and len(ratios) >= LOOKED_AT):
+            if spread <= _NOISY or (others is not None and others > _CROWDED):
                 break
-        if late > _PATIENCE * budget and len(ratios) >= _MIN_SLOW_PAIRS:
+        if late > _PATIENCE * budget:
             break
     result.others = load.others()
     result.cold = _cold(baseline, candidate, cold_pairs)

@@ -47,6 +47,14 @@ class WorkerOptions:
         return cls(**json.loads(text))
 
 
+_CACHES = (
+    "XDG_CACHE_HOME",
+    "TORCH_EXTENSIONS_DIR",
+    "TORCHINDUCTOR_CACHE_DIR",
+    "TRITON_CACHE_DIR",
+)
+
+
 class Refusal(Exception):
     """A service's way to answer with an error: plain data that says what went wrong."""
 
@@ -68,6 +76,11 @@ def run_worker(options: WorkerOptions, requests: int, replies: int) -> None:
     os.chdir(options.scratch)
     # Where Python and compilers put what they need for a while.
     os.environ["TMPDIR"] = options.scratch
+    if options.folder:
+        # Their usual places cannot be written to: a candidate that compiles C++ with torch
+        # (`load_inline`) would fail for that alone.
+        for name in _CACHES:
+            os.environ[name] = os.path.join(options.scratch, name.lower())
     tempfile.tempdir = None
     with (
         open(requests, "rb", buffering=0) as incoming,
