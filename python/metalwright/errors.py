@@ -46,6 +46,19 @@ TABLE: dict[str, ErrorText] = {
     "no-problem-selected": ErrorText(
         "none of the {count} problems is selected by {filters}", "Problems: {names}"
     ),
+    "not-a-suite": ErrorText(
+        "{path}: is no suite",
+        "A suite is a folder of problem files, a KernelBench checkout, a data set (hf:NAME) or a "
+        ".toml file; see docs/suites.md.",
+    ),
+    "bad-suite-file": ErrorText("{where}: {reason}", "See docs/suites.md for the keys."),
+    "bad-dataset": ErrorText(
+        "{where}: {reason}", "A suite's data set has the columns code, level, name, problem_id."
+    ),
+    "duplicate-problem": ErrorText(
+        "two problems are called {name}: {first} and {second}",
+        "Rename one, or leave one of the sources out.",
+    ),
     "unreadable-file": ErrorText("{path}: cannot be read: {reason}"),
     # ---------------------------------------------------------------- problem files
     "problem-syntax": ErrorText("{path}:{line}:{column}: {message}"),
@@ -153,6 +166,14 @@ TABLE: dict[str, ErrorText] = {
         "{path}: the run is of version {version}, made by metalwright {made_by}; this version "
         "reads up to {known}",
         "Use the metalwright that made it, or a newer one.",
+    ),
+    "bad-results": ErrorText(
+        "{where}: {reason}",
+        "KernelBench's result files are described in docs/suites.md.",
+    ),
+    "not-comparable": ErrorText(
+        "{left} and {right} are not alike: {differences}",
+        "Their results would be mixed. {options} compares them all the same, and says so.",
     ),
     "unwritable-run": ErrorText(
         "{path}: the run cannot be written there: {reason}", "Choose another --output."

@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 
 from metalwright.cli.audit import audit_run
+from metalwright.cli.bench import bench
 from metalwright.cli.check import check_kernels
+from metalwright.cli.compare import compare_runs
 from metalwright.cli.compile import compile_file
 from metalwright.cli.devices import list_devices
 from metalwright.cli.evaluate import evaluate_candidate
@@ -37,6 +39,7 @@ app = typer.Typer(
 )
 
 app.command("optimize", epilog=_EPILOG)(optimize)
+app.command("bench", epilog=_EPILOG)(bench)
 app.command("resume", epilog=_EPILOG)(resume)
 app.command("evaluate", epilog=_EPILOG)(evaluate_candidate)
 app.command("audit", epilog=_EPILOG)(audit_run)
@@ -46,6 +49,7 @@ app.command("inspect", epilog=_EPILOG)(inspect_file)
 app.command("devices", epilog=_EPILOG)(list_devices)
 app.command("selftest", epilog=_EPILOG)(selftest)
 app.command("report", epilog=_EPILOG)(make_report)
+app.command("compare", epilog=_EPILOG)(compare_runs)
 app.command("runs", epilog=_EPILOG)(list_all)
 app.command("show", epilog=_EPILOG)(show)
 app.command("diff", epilog=_EPILOG)(diff)

@@ -38,7 +38,7 @@ def load_suite(
         Error: ``no-such-path``, ``not-a-problem-path``, ``no-problems``, ``no-problem-selected``,
             ``unknown-constant``. What is wrong with one file is a `BrokenProblem` instead.
     """
-    files = _unique_names([file for path in paths for file in _files(Path(path))])
+    files = _unique_names([file for path in paths for file in problem_files(Path(path))])
     overrides = overrides or {}
     problems: list[Problem | BrokenProblem] = []
     for name, file in files:
@@ -85,7 +85,12 @@ def _check_overrides(
             )
 
 
-def _files(path: Path) -> list[Path]:
+def problem_files(path: Path) -> list[Path]:
+    """The problem files of a file or folder, in natural order.
+
+    Raises:
+        Error: ``no-such-path``, ``not-a-problem-path``, ``no-problems``, ``unreadable-file``.
+    """
     if path.is_dir():
         found = [
             file

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from sqlalchemy import select
 from metalwright.errors import Error
 from metalwright.evaluation.model import SAME_SPEED, Evaluation, Flag
 from metalwright.problems import Problem
+from metalwright.problems.selection import problem_number
 from metalwright.runs import RunConfig, RunStore
 from metalwright.runs import tables as t
 from metalwright.runs.journal import Journal
@@ -182,12 +182,6 @@ def _problem(
         context=_context(store.config, name),
         usage=_with_evaluations(calls, attempts),
     )
-
-
-def problem_number(name: str) -> int | None:
-    """KernelBench's problem id, from a file's name: ``23`` of ``23_Softmax``."""
-    match = re.match(r"(?:level[ _-]?\d+-)?(\d+)_", name)
-    return int(match.group(1)) if match else None
 
 
 def _hash(problem: Problem) -> str:

@@ -184,8 +184,12 @@ class RunScores:
     @property
     def levels(self) -> tuple[int | None, ...]:
         """The levels of the scored problems, in order; None last."""
-        found = {p.level for p in self.scored}
-        return tuple(sorted(found, key=lambda level: (level is None, level or 0)))
+        return _levels(self.scored)
+
+    @property
+    def levels_of_all(self) -> tuple[int | None, ...]:
+        """As `levels`, with those of problems that cannot run."""
+        return _levels(self.problems)
 
     @property
     def contexts(self) -> tuple[str, ...]:
@@ -208,3 +212,8 @@ class RunScores:
         if self.unfinished:
             parts.append(f"({len(self.unfinished)} of them not finished)")
         return " ".join(parts)
+
+
+def _levels(problems: tuple[ProblemScores, ...]) -> tuple[int | None, ...]:
+    found = {p.level for p in problems}
+    return tuple(sorted(found, key=lambda level: (level is None, level or 0)))
