@@ -9,8 +9,8 @@ from tests.providers.scenario import answer, models_file, new_run, search
 from tests.providers.server import ModelServer, Reply
 
 from metalwright.errors import Error
-from metalwright.runs import RunStore
 from metalwright.problems.selection import problem_number
+from metalwright.runs import RunStore
 from metalwright.scoring.collect import collect_run
 from metalwright.scoring.data import AttemptScore, ProblemScores, RunScores, Usage
 from metalwright.scoring.table import UNION, merge_runs, score_group, score_table

@@ -117,13 +117,14 @@ def bench(
     Problems that cannot run on the device are found first and listed; they are never left out
     without a word. An interrupted bench goes on with `metalwright resume RUN`.
     """
-    from metalwright.cli.benching import finish, look_only, new_bench, repeat_bench
+    from metalwright.cli.benching import look_only, new_bench, repeat_bench
+    from metalwright.cli.working import work_on
     from metalwright.search.dry_run import SCALES
 
     if (suite is None) == (repeat is None):
         raise user_error("bad-option", option="SUITE", reason="give either a suite or --repeat RUN")
     if repeat is not None:
-        raise typer.Exit(finish(repeat_bench(repeat, output)))
+        raise typer.Exit(work_on(repeat_bench(repeat, output)))
     assert suite is not None
     if scale is not None and scale not in SCALES:
         raise user_error(
@@ -162,7 +163,7 @@ def bench(
         prompts=prompts,
         models_file=models_file,
     )
-    raise typer.Exit(finish(new_bench(found, settings, search, scale, output)))
+    raise typer.Exit(work_on(new_bench(found, settings, search, scale, output)))
 
 
 def _open(suite: str, selection: Selection, overrides: list[str] | None) -> Suite:

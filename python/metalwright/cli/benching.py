@@ -11,13 +11,11 @@ from rich.table import Table
 from metalwright.cli import exits
 from metalwright.cli.new_run import make_run
 from metalwright.cli.results import make_console
-from metalwright.cli.working import work_on
 from metalwright.errors import Error
 from metalwright.evaluation import Settings
 from metalwright.generation.prompts import bytes_text
 from metalwright.problems import BrokenProblem, Problem
 from metalwright.problems.benchmark import Suite
-from metalwright.reports.scores import print_scores
 from metalwright.runs import RunStore
 from metalwright.runs.journal import Journal
 from metalwright.runs.suite_record import SuiteExclusion, SuiteProblem, SuiteRecord
@@ -113,13 +111,6 @@ def look_only(suite: Suite, settings: Settings, scale: str | None) -> int:
         soft_wrap=True,
     )
     return exits.NOT_CORRECT if failed else exits.OK
-
-
-def finish(store: RunStore) -> int:
-    """Works on the run, prints its scores; returns the exit code."""
-    code = work_on(store)
-    print_scores(make_console(), [collect_run(store.folder)])
-    return code
 
 
 def _scaled(console: Console, looker: Looker, suite: Suite, scale: str | None) -> Scaled:

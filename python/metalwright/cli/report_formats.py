@@ -33,8 +33,8 @@ _TABLES: dict[str, Callable[[Sequence[RunScores]], Iterator[dict[str, Any]]]] = 
 def write_format(runs: Sequence[RunScores], name: str, output: Path | None) -> None:
     """Prints the runs in a format, or writes it to `output`.
 
-    CSV and Parquet are three tables (problems, attempts, scores) in the folder `output`; CSV without
-    one prints the problems.
+    CSV and Parquet are three tables (problems, attempts, scores) in the folder `output`; without
+    one CSV prints the problems.
 
     Raises:
         Error: ``bad-option``, ``missing-package``, ``unwritable-run``, ``bad-results``.

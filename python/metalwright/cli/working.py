@@ -24,7 +24,9 @@ def work_on(store: RunStore, limits: Limits | None = None) -> int:
     from metalwright.cli.progress import LiveProgress
     from metalwright.cli.results import make_console, show_results
     from metalwright.generation import InductorGenerator
+    from metalwright.reports.scores import print_scores
     from metalwright.runs.journal import Journal
+    from metalwright.scoring.collect import collect
     from metalwright.search.drive import Search
     from metalwright.search.evaluator import JudgeEvaluator
 
@@ -43,6 +45,8 @@ def work_on(store: RunStore, limits: Limits | None = None) -> int:
     except (KeyboardInterrupt, asyncio.CancelledError):
         interrupted = True
     code = show_results(store, journal)
+    if store.config.suite is not None:
+        print_scores(console, [collect(store, journal)])
     paused = [name for name in names if journal.state(name)[0] == "paused"]
     if interrupted or paused:
         word = "Interrupted" if interrupted else f"Paused: {', '.join(paused)}"

@@ -111,7 +111,8 @@ def read_suite_file(path: Path) -> SuiteFile:
     try:
         return SuiteFile.model_validate(data)
     except ValidationError as error:
-        first = error.errors()[0]
+        # A misspelt key is unknown, and the right one missing: the misspelt one is the news.
+        first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
         location = tuple(first["loc"])
         key = ".".join(str(part) for part in location)
         unknown = first["type"] == "extra_forbidden"

@@ -153,9 +153,9 @@ def write_run(
 ) -> list[Path]:
     """Writes a run so that KernelBench's analysis reads it; returns the files.
 
-    ``level_L/eval_results.json`` (with `best` the best attempt of each problem as sample 0, which is
-    the only sample that the analysis looks at; else all attempts in order), beside it
-    ``pass_at_k_results.json`` and the kernels, and ``timing/HARDWARE/baseline_time_torch.json``.
+    ``level_L/eval_results.json`` (with `best` the best attempt of each problem as sample 0, the
+    only sample that the analysis looks at; else all attempts in order), beside it
+    ``pass_at_k_results.json`` and the kernels; ``timing/HARDWARE/baseline_time_torch.json``.
     All problems are in all files in one order, since the analysis pairs them by it. Where a
     KernelBench mean stands, there is our median, and ``statistic`` says so. `sources` are problem,
     attempt and text of the candidates.
