@@ -1,4 +1,4 @@
-"""Smaller sizes for problems: constants shrink together, the module still runs, the rest is said."""
+"""Smaller sizes for problems: constants shrink together, the module still runs."""
 
 import pytest
 

@@ -114,13 +114,14 @@ def score_table(run: RunScores) -> tuple[GroupScore, ...]:
     problems, then per level, then per context where models were not shown the same everywhere.
     """
     models = _models(run)
+    any_context = "all" if len(run.contexts) > 1 else "".join(run.contexts)
     groups: list[tuple[str, str, tuple[ProblemScores, ...]]] = [
-        (ALL_LEVELS, "all" if len(run.contexts) > 1 else _only(run.contexts), run.scored)
+        (ALL_LEVELS, any_context, run.scored)
     ]
     if len(run.levels) > 1 or run.levels not in ((), (None,)):
         for level in run.levels:
             text = "none" if level is None else str(level)
-            groups.append((text, "all", tuple(p for p in run.scored if p.level == level)))
+            groups.append((text, any_context, tuple(p for p in run.scored if p.level == level)))
     if len(run.contexts) > 1:
         for name in run.contexts:
             groups.append((ALL_LEVELS, name, tuple(p for p in run.scored if p.context == name)))
@@ -212,7 +213,3 @@ def _at_k(
 
 def _known(estimates: Iterable[Estimate | None]) -> tuple[Estimate, ...]:
     return tuple(estimate for estimate in estimates if estimate is not None)
-
-
-def _only(contexts: tuple[str, ...]) -> str:
-    return contexts[0] if contexts else "none"
