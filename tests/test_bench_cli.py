@@ -230,6 +230,10 @@ def test_two_runs_are_compared(two_runs):
     assert result.exit_code == 0, result.output
     assert "2.00x" in result.output
     assert "2 problems are faster and 0 slower beyond noise" in result.output
+    assert "same text" not in result.output
+    itself = quick("compare", two_runs[0], two_runs[0]).output
+    assert "noise, the same text" in itself
+    assert "no difference beyond noise" in itself
     assert quick("compare", *two_runs, "--despite", "weather").exit_code == 2
 
 

@@ -61,11 +61,6 @@ def test_a_run_a_problem_and_an_attempt_are_shown(two_runs):
     assert result.stderr.startswith("error[bad-option]: PROBLEM")
 
 
-def test_two_runs_are_compared(two_runs):
-    result = run("diff", *two_runs)
-    assert "one: correct 1.50x -> correct 1.20x, 0.80 times the ratio" in result.stdout
-
-
 def test_a_run_is_exported(two_runs, tmp_path):
     result = run("export", two_runs[0], "--output", tmp_path / "x.jsonl")
     assert result.returncode == 0, result.stderr

@@ -20,7 +20,7 @@ from metalwright.cli.optimize import optimize
 from metalwright.cli.prompt import show_prompt
 from metalwright.cli.report import make_report
 from metalwright.cli.resume import resume
-from metalwright.cli.runs import diff, export, list_all, show
+from metalwright.cli.runs import export, list_all, show
 from metalwright.cli.selftest import selftest
 
 _EPILOG = (
@@ -52,7 +52,6 @@ app.command("report", epilog=_EPILOG)(make_report)
 app.command("compare", epilog=_EPILOG)(compare_runs)
 app.command("runs", epilog=_EPILOG)(list_all)
 app.command("show", epilog=_EPILOG)(show)
-app.command("diff", epilog=_EPILOG)(diff)
 app.command("export", epilog=_EPILOG)(export)
 app.command("prompt", epilog=_EPILOG)(show_prompt)
 app.command("mcp", epilog=_EPILOG)(serve_mcp)

@@ -95,7 +95,7 @@ def _cells(problem: ProblemComparison) -> list[str]:
         _side(problem.right),
         f"{change.value:.2f}x" if change else "-",
         f"{change.low:.2f} to {change.high:.2f}" if change else "-",
-        problem.verdict,
+        problem.verdict + (", the same text" if problem.same_text else ""),
     ]
 
 

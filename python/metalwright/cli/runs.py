@@ -1,4 +1,4 @@
-"""`metalwright runs`, `show`, `diff` and `export`: looking into the store of runs."""
+"""`metalwright runs`, `show` and `export`: looking into the store of runs."""
 
 from __future__ import annotations
 
@@ -99,30 +99,6 @@ def describe(item: StoredAttempt) -> str:
         f"{item.number:3d} {evaluation.verdict.value:16s} {ratio_text(evaluation):>7s}  "
         f"{item.model or '-'}{parents}: {summary}"
     )
-
-
-@exits.reporting
-def diff(
-    left: RunFolder,
-    right: Annotated[Path, typer.Argument(metavar="OTHER", show_default=False)],
-) -> None:
-    """Compare the best attempts of two runs, problem by problem."""
-    from metalwright.reports.summary import ratio_text
-    from metalwright.runs.journal import Journal
-    from metalwright.runs.listing import compare_runs
-
-    for row in compare_runs(Journal.open(left), Journal.open(right)):
-        sides = [
-            "nothing"
-            if side is None
-            else f"{side.evaluation.verdict.value} {ratio_text(side.evaluation)}"
-            for side in (row.left, row.right)
-        ]
-        same = {None: "", True: ", the same text", False: ""}[row.same_source]
-        change = ""
-        if row.left and row.right and row.left.ratio and row.right.ratio:
-            change = f", {row.right.ratio / row.left.ratio:.2f} times the ratio"
-        print(f"{row.problem}: {sides[0]} -> {sides[1]}{change}{same}")
 
 
 @exits.reporting

@@ -1,4 +1,4 @@
-"""Looking into a store of runs: all runs, two of them compared, one written out."""
+"""Looking into a store of runs: all runs, and one written out."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sqlalchemy import Engine, Row, func, select
 from metalwright.errors import user_error
 from metalwright.runs import tables as t
 from metalwright.runs.journal import Journal
-from metalwright.runs.rows import StoredAttempt, read_request
+from metalwright.runs.rows import read_request
 from metalwright.runs.tables import open_store, read_text
 
 
@@ -67,47 +67,6 @@ def _line(engine: Engine, row: Row[Any], root: Path) -> RunLine:
             count(t.attempts, t.attempts.c.verdict == "correct"),
             spent.money,
             spent.tokens,
-        )
-
-
-@dataclass(frozen=True)
-class Difference:
-    """One problem in two runs."""
-
-    problem: str
-    left: StoredAttempt | None
-    right: StoredAttempt | None
-    same_source: bool | None
-
-
-def compare_runs(left: Journal, right: Journal) -> list[Difference]:
-    """The best attempt at each problem in either run, in the order of the first."""
-    names = list(dict.fromkeys([*_names(left), *_names(right)]))
-    found = []
-    for name in names:
-        a, b = best_attempt(left, name), best_attempt(right, name)
-        same = None
-        if a and b and a.candidate and b.candidate:
-            same = a.candidate.source == b.candidate.source
-        found.append(Difference(name, a, b, same))
-    return found
-
-
-def best_attempt(journal: Journal, problem: str) -> StoredAttempt | None:
-    """The fastest right attempt whose time is believed, else the last."""
-    attempts = journal.attempts(problem)
-    correct = [attempt for attempt in attempts if attempt.evaluation.rankable]
-    if correct:
-        return max(correct, key=lambda attempt: attempt.rank)
-    return attempts[-1] if attempts else None
-
-
-def _names(journal: Journal) -> list[str]:
-    with journal.engine.connect() as connection:
-        return list(
-            connection.execute(
-                select(t.problems.c.name).where(t.problems.c.run_id == journal.run_id)
-            ).scalars()
         )
 
 

@@ -12,11 +12,13 @@ from sqlalchemy import select
 
 from metalwright.errors import Error
 from metalwright.evaluation.model import SAME_SPEED, Evaluation, Flag
+from metalwright.generation.candidate import Candidate
 from metalwright.problems import Problem
 from metalwright.problems.selection import problem_number
 from metalwright.runs import RunConfig, RunStore
 from metalwright.runs import tables as t
 from metalwright.runs.journal import Journal
+from metalwright.runs.rows import source_hash
 from metalwright.runs.suite_record import SuiteProblem
 from metalwright.scoring.data import (
     NOT_RUNNABLE,
@@ -96,6 +98,7 @@ def attempt_score(
     evaluation: Evaluation,
     parents: Sequence[int] = (),
     slot: str = "",
+    candidate: Candidate | None = None,
 ) -> AttemptScore:
     """One attempt's figures from its evaluation."""
     timing = evaluation.timing
@@ -121,6 +124,7 @@ def attempt_score(
         candidate_seconds=timing.candidate_seconds.median if timing else None,
         faster=ratio is not None and ratio.low > SAME_SPEED,
         independent=slot.startswith(_SAMPLE),
+        candidate_hash=source_hash(candidate.source) if candidate is not None else "",
         seconds=evaluation.seconds,
     )
 
@@ -149,6 +153,7 @@ def _problem(
                     stored.evaluation,
                     stored.parents,
                     stored.slot,
+                    stored.candidate,
                 )
             )
     else:
@@ -160,7 +165,11 @@ def _problem(
             origin = found.candidate.origin if found.candidate else ""
             model = _OFFLINE if origin.startswith(_OFFLINE) else ""
             kind = "offline" if model else "proposal"
-            attempts.append(attempt_score(found.number, model, kind, found.evaluation))
+            attempts.append(
+                attempt_score(
+                    found.number, model, kind, found.evaluation, candidate=found.candidate
+                )
+            )
         ranked = [a for a in attempts if a.faster]
         winner = max(ranked, key=lambda a: a.outcome.rank).number if ranked else None
     # A reference that failed only after attempts were judged (it died once, say) has run before.

@@ -60,6 +60,12 @@ class ProblemComparison:
     reason: str = ""
     """Why it is not comparable."""
 
+    @property
+    def same_text(self) -> bool:
+        """Whether the best candidates are the same text: any change is then noise."""
+        left = self.left.candidate_hash if self.left else ""
+        return bool(left) and self.right is not None and left == self.right.candidate_hash
+
 
 @dataclass(frozen=True)
 class Comparison:

@@ -59,6 +59,8 @@ class AttemptScore:
     """Faster by more than identical code can seem to be (docs/design/judge.md)."""
     independent: bool = False
     """An independent sample of its model, as pass@k needs; not built on an earlier attempt."""
+    candidate_hash: str = ""
+    """Of the candidate's text; empty if there is none, or it is not known."""
     seconds: float = 0.0
     """Wall time of the evaluation."""
 
