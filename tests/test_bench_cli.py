@@ -172,6 +172,8 @@ def test_formats(two_runs, tmp_path):
     text = quick("report", *two_runs, "--format", "terminal").output
     assert "2 problems are scored" in text
     assert "2.00x" in text
+    # Alike, so that they are also shown as one: the best of both runs.
+    assert f"{two_runs[0].name} + {two_runs[1].name}: 2 problems are scored" in text
     text = quick("report", two_runs[1], "--format", "markdown").output
     assert "| test:m | all | 2/2 | 2/2 | 100% | 0% | 2.00x" in text
     assert "| 1\\_One |" in text
@@ -221,6 +223,8 @@ def test_shrunk_sizes_are_said_in_every_format(two_runs, tmp_path):
     refused = quick("compare", two_runs[0], folder)
     assert refused.exit_code == 2
     assert "sizes: --scale: as given and cpu" in refused.output
+    both = quick("report", two_runs[0], folder, "--format", "terminal").output
+    assert "are not put together: sizes: --scale" in both
     text = quick("compare", two_runs[0], folder, "--despite", "sizes").output
     assert "NOT ALIKE: sizes: --scale" in text
 

@@ -187,6 +187,12 @@ def test_a_data_set_without_the_columns(dataset):
     assert "has no column code, level, name, problem_id; there are text" in error.message
 
 
+def test_a_suite_file_may_name_a_data_set(dataset):
+    text = 'name = "x"\n[[source]]\ndataset = "saved"\nlevels = [2]\ntags = ["t"]\n'
+    suite = open_suite(str(suite_file(dataset, text)))
+    assert [(e.name, e.tags) for e in suite.entries] == [("1_Add", ("t",))]
+
+
 # ------------------------------------------------------------------------------ suite files
 
 

@@ -13,7 +13,7 @@ from metalwright.problems.selection import problem_number
 from metalwright.runs import RunStore
 from metalwright.scoring.collect import collect_run
 from metalwright.scoring.data import AttemptScore, ProblemScores, RunScores, Usage
-from metalwright.scoring.table import UNION, merge_runs, score_group, score_table
+from metalwright.scoring.table import UNION, combine, score_group, score_table
 
 
 @pytest.fixture(scope="module")
@@ -150,18 +150,32 @@ def test_an_unknown_price_is_not_nothing():
     assert (group.money_per_solved, group.tokens_per_solved) == (None, 20)
 
 
-def test_runs_are_merged_problem_by_problem():
-    left = made_up([ProblemScores("a", (attempt(1, "x", 2.0),), source_hash="1")])
+def test_runs_are_combined_problem_by_problem():
+    used = {"x": Usage(1, 10, 0.5, 1.0)}
+    left = made_up(
+        [
+            ProblemScores("a", (attempt(1, "x", 2.0),), source_hash="1", usage=used),
+            ProblemScores("b", (), source_hash="2"),
+        ],
+        models=("x",),
+        usage=Usage(1, 10, 0.5, 9.0),
+    )
     right = made_up(
         [
-            ProblemScores("a", (attempt(1, "y", 3.0),), source_hash="1"),
-            ProblemScores("b", (), source_hash="2"),
-        ]
+            ProblemScores("a", (attempt(1, "y", 3.0, faster=True),), source_hash="1"),
+            ProblemScores("b", (), source_hash="other size"),
+        ],
+        models=("y",),
+        usage=Usage(2, 20, 0.5, 1.0),
     )
-    (merged,) = merge_runs([left, right])
-    assert [a.model for a in merged.attempts] == ["x", "y"]
-    other = made_up([ProblemScores("a", (attempt(1, "y", 3.0),), source_hash="other size")])
-    assert merge_runs([left, other]) == ()
+    both = combine([left, right])
+    assert (both.models, both.label, both.usage) == (("x", "y"), "r + r", Usage(3, 30, 1.0, 10.0))
+    (problem,) = both.problems
+    assert [(a.number, a.model) for a in problem.attempts] == [(1, "x"), (2, "y")]
+    assert problem.winner == 2
+    assert [item.name for item in both.excluded] == ["b"]
+    rows = {group.model: group for group in score_table(both)}
+    assert [rows[m].mean_of_all.value for m in ("x", "y", UNION)] == pytest.approx([2, 3, 3])
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from metalwright.reports.summary import money_text, seconds_text, tokens_text
+from metalwright.scoring.compare import differences
 from metalwright.scoring.data import AttemptScore, LeftOut, ProblemScores, RunScores
 from metalwright.scoring.intervals import Estimate
-from metalwright.scoring.table import ALL_LEVELS, GroupScore, score_table
+from metalwright.scoring.table import ALL_LEVELS, GroupScore, combine, score_table
 
 COLUMNS = (
     *("model", "level", "solved", "faster", "fast_1", "fast_2", "mean, all", "mean, correct"),
@@ -26,8 +27,9 @@ _NOT_APPLE = "which is not an Apple GPU"
 
 
 def print_scores(console: Console, runs: Sequence[RunScores]) -> None:
-    """The summary of each run: what was scored, the table, what was left out."""
-    for run in runs:
+    """The summary of each run, and of all together: what was scored, the table, what was not."""
+    together, refused = all_together(runs)
+    for run in [*runs, *together]:
         groups = score_table(run)
         for line in header_lines(run):
             console.print(escape(line), soft_wrap=True)
@@ -42,6 +44,21 @@ def print_scores(console: Console, runs: Sequence[RunScores]) -> None:
             console.print(escape(line), soft_wrap=True)
         for line in left_out_lines(run):
             console.print(escape(line), soft_wrap=True)
+    for line in refused:
+        console.print(escape(line), soft_wrap=True)
+
+
+def all_together(runs: Sequence[RunScores]) -> tuple[list[RunScores], list[str]]:
+    """Several runs as one, for the union of their models; or why that would mix what is unlike."""
+    if len(runs) < 2:
+        return [], []
+    first, *rest = runs
+    unlike = [
+        f"{first.label} and {run.label} are not put together: {difference}"
+        for run in rest
+        for difference in differences(first, run)
+    ]
+    return ([], unlike) if unlike else ([combine(runs)], [])
 
 
 def header_lines(run: RunScores) -> list[str]:
@@ -54,6 +71,9 @@ def header_lines(run: RunScores) -> list[str]:
     if run.suite:
         chosen = f", selected by {run.selection}" if run.selection else ""
         lines.append(f"Suite: {run.suite}{chosen}.")
+    if run.strategy:
+        shown = ", ".join(run.contexts)
+        lines.append(f"Strategy: {run.strategy}; shown besides the problem: {shown}.")
     if run.scale:
         count = sum(problem.shrunk for problem in run.scored)
         lines.append(
@@ -101,7 +121,8 @@ def left_out_lines(run: RunScores) -> list[str]:
 def markdown(runs: Sequence[RunScores]) -> str:
     """The scores for a pull request."""
     parts = []
-    for run in runs:
+    together, refused = all_together(runs)
+    for run in [*runs, *together]:
         groups = score_table(run)
         lines = [f"### {_cell(run.label)}", ""]
         lines += [f"{_cell(line)}  " for line in header_lines(run)]
@@ -120,6 +141,7 @@ def markdown(runs: Sequence[RunScores]) -> str:
             lines += [f"- {_cell(line)}" for line in left_out]
             lines += ["", "</details>"]
         parts.append("\n".join(lines))
+    parts += [_cell(line) for line in refused]
     return "\n\n".join(parts) + "\n"
 
 

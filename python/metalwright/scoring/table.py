@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
+import operator
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from metalwright.scoring import scores
-from metalwright.scoring.data import ProblemScores, RunScores, Usage
+from metalwright.scoring.data import LeftOut, ProblemScores, RunScores, Usage
 from metalwright.scoring.intervals import Estimate, bootstrap, bootstrap_mean
 from metalwright.scoring.outcomes import Outcome, Outcomes, after_attempts
 
@@ -138,37 +140,54 @@ def score_table(run: RunScores) -> tuple[GroupScore, ...]:
     )
 
 
-def merge_runs(runs: Sequence[RunScores]) -> tuple[ProblemScores, ...]:
-    """The problems of several runs with the attempts of all of them, for the union of models.
+def combine(runs: Sequence[RunScores]) -> RunScores:
+    """Several runs as one: the attempts of all at each problem, for the union of their models.
 
-    Only runs that `metalwright.scoring.compare.differences` finds nothing against may be merged.
-    A problem that not all runs have is left out; attempts keep the order of the runs.
+    Only runs that `metalwright.scoring.compare.differences` finds nothing against may be combined.
+    A problem that not all of them have, at the same sizes, is listed as excluded; attempts keep the
+    order of the runs and are numbered anew.
     """
-    first, *rest = runs
-    others = [{p.name: p for p in run.scored} for run in rest]
-    merged = []
-    for problem in first.scored:
-        same = [other[problem.name] for other in others if problem.name in other]
-        if len(same) < len(others) or any(p.source_hash != problem.source_hash for p in same):
-            continue
-        usage = dict(problem.usage)
-        for other in same:
-            for model, used in other.usage.items():
-                usage[model] = usage.get(model, Usage()) + used
-        attempts = [a for p in (problem, *same) for a in p.attempts]
-        merged.append(
-            ProblemScores(
-                **{
-                    **vars(problem),
-                    "attempts": tuple(attempts),
-                    "usage": usage,
-                    "winner": None,
-                    "state": "finished",
-                    "reason": "",
-                }
-            )
-        )
-    return tuple(merged)
+    problems, excluded = [], list(runs[0].excluded)
+    for problem in runs[0].problems:
+        same = [p for run in runs for p in run.problems if p.name == problem.name]
+        if len(same) < len(runs) or any(p.source_hash != problem.source_hash for p in same):
+            reason = "not all of these runs have it at the same sizes"
+            excluded.append(LeftOut(problem.name, reason, problem.level))
+        else:
+            problems.append(_combined(same))
+    return dataclasses.replace(
+        runs[0],
+        label=" + ".join(run.label for run in runs),
+        problems=tuple(problems),
+        excluded=tuple(excluded),
+        strategy=" + ".join(dict.fromkeys(run.strategy for run in runs if run.strategy)),
+        models=tuple(dict.fromkeys(model for run in runs for model in run.models)),
+        usage=functools.reduce(operator.add, (run.usage for run in runs)),
+        repeats="",
+    )
+
+
+def _combined(same: Sequence[ProblemScores]) -> ProblemScores:
+    usage: dict[str, Usage] = {}
+    for problem in same:
+        for model, used in problem.usage.items():
+            usage[model] = usage.get(model, Usage()) + used
+    attempts = [attempt for problem in same for attempt in problem.attempts]
+    # Numbers of parents are those of their own run and would mislead here.
+    renumbered = tuple(
+        dataclasses.replace(attempt, number=number, parents=())
+        for number, attempt in enumerate(attempts, 1)
+    )
+    runnable = [problem for problem in same if problem.runnable]
+    best = max(renumbered, key=lambda a: a.outcome.rank, default=None)
+    contexts = dict.fromkeys(problem.context for problem in same)
+    return dataclasses.replace(
+        (runnable or same)[0],
+        attempts=renumbered,
+        usage=usage,
+        winner=best.number if best is not None and best.faster else None,
+        context=" or ".join(contexts),
+    )
 
 
 def _curve(outcomes: Outcomes) -> tuple[tuple[float, Estimate], ...]:
