@@ -136,13 +136,13 @@ REJECTIONS = [
     ),
     Rejection(
         "assignment from another address space",
-        "assigning to 'device float *' from 'constant float *'",
+        "assigning 'constant float *' to 'device float *' changes address space of pointer",
         KERNEL + "{ a = c; }",
         KERNEL + "{ a = a + 1; c = c + 1; }",
     ),
     Rejection(
         "assignment to a member from another address space",
-        "assigning to 'device float *' from 'constant float *'",
+        "assigning 'constant float *' to 'device float *' changes address space of pointer",
         f"struct S {{ device float* p; }}; {KERNEL} {{ S s; s.p = c; }}",
         f"struct S {{ constant float* p; }}; {KERNEL} {{ S s; s.p = c; }}",
     ),
@@ -169,6 +169,49 @@ REJECTIONS = [
         "reinterpret_cast from 'device float *' to 'threadgroup float *' is not allowed",
         KERNEL + "{ auto p = reinterpret_cast<threadgroup float*>(a); }",
         KERNEL + "{ auto p = reinterpret_cast<device uint*>(a); p[0] = 1; }",
+    ),
+    Rejection(
+        "member of device objects on a local one",
+        "cannot initialize object parameter of type 'const device S'",
+        "struct S { float v; float get() const device { return v; } };"
+        + KERNEL
+        + "{ S s; s.v = 1; a[i] = s.get(); }",
+        "struct S { float v; float get() const device { return v; } };"
+        "kernel void f(device float* a, device S* s) { a[0] = s->get(); }",
+    ),
+    Rejection(
+        "member of local objects on one in device memory",
+        "method 'get' expects object in address space 'thread'",
+        "struct S { float v; float get() const thread { return v; } };"
+        "kernel void f(device float* a, device S* s) { a[0] = s->get(); }",
+        "struct S { float v; float get() const thread { return v; } };"
+        "kernel void f(device float* a, device S* s) { S own = *s; a[0] = own.get(); }",
+    ),
+    Rejection(
+        "operator of local objects on one in constant memory",
+        "method 'operator float' expects object in address space 'thread'",
+        "struct S { float v; operator float() const thread { return v; } };"
+        "kernel void f(device float* a, constant S& s) { a[0] = s; }",
+        "struct S { float v; operator float() const { return v; } };"
+        "kernel void f(device float* a, constant S& s) { a[0] = s; }",
+    ),
+    Rejection(
+        "member of device objects on one in constant memory",
+        "no matching member function for call to 'get'",
+        "struct S { float v; float get() const device { return v; }"
+        " float get() const threadgroup { return v; } };"
+        "kernel void f(device float* a, constant S& s) { a[0] = s.get(); }",
+        "struct S { float v; float get() const device { return v; }"
+        " float get() const { return v; } };"
+        "kernel void f(device float* a, constant S& s) { a[0] = s.get(); }",
+    ),
+    Rejection(
+        "constructor of device objects for a local one",
+        "no matching constructor for initialization of 'S'",
+        "struct S { float v; S(float x) device : v(x) {} };" + KERNEL + "{ S s(1); a[i] = s.v; }",
+        "struct S { float v; S(float x) device : v(x) {} S(float x) thread : v(x) {} };"
+        + KERNEL
+        + "{ S s(1); a[i] = s.v; }",
     ),
     # ---- where variables live
     Rejection(

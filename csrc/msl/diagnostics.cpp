@@ -44,8 +44,12 @@ static std::string caret_line(const clang::Diagnostic& info, clang::FullSourceLo
 // Clang's names for what MSL calls otherwise, as whole words.
 static std::string in_metal_terms(llvm::StringRef message) {
   static constexpr std::pair<llvm::StringRef, llvm::StringRef> names[] = {
-      {"const __global_host", "constant"},
-      {"__global_host", "constant"},
+      {"const __restrict __private", "constant"},
+      {"__restrict __global", "device"},
+      {"__restrict __local", "threadgroup"},
+      {"const __private", "constant"},
+      {"address space unqualified", "address space 'thread'"},
+      {"__private", "constant"},
       {"__global", "device"},
       {"__local", "threadgroup"},
       {"_Float16", "half"},

@@ -36,6 +36,7 @@ class Lowering {
     module_.setDataLayout(kAirDataLayout);
     drop_calls_of("llvm.var.annotation");
     drop_member_annotations();
+    drop_promises_about_this();
     resolve_default_functions();
     describe_intrinsics();
     convert_to_integer();
@@ -128,6 +129,15 @@ class Lowering {
       }
       function.eraseFromParent();
     }
+  }
+
+  // `this` of a member that is qualified with an address space is `restrict` for a reason of
+  // overload resolution only (clang_attributes.cpp).
+  void drop_promises_about_this() {
+    for (llvm::Function& function : module_)
+      for (llvm::Argument& argument : function.args())
+        if (argument.getName() == "this")
+          argument.removeAttr(llvm::Attribute::NoAlias);
   }
 
   // What C++ leaves undefined is defined in Metal: a conversion of a value that does not fit

@@ -1,6 +1,7 @@
 // Metal's rules that C++ does not have, checked on the syntax tree.
 #include "msl/rules.h"
 
+#include "msl/clang_attributes.h"
 #include "msl/session.h"
 #include "msl/target.h"
 
@@ -127,7 +128,8 @@ class Rules final : public clang::RecursiveASTVisitor<Rules> {
   // What is generic by nature: `this`, what the library's functions take by reference, and the
   // reference that a class copies itself from.
   bool VisitCXXMemberCallExpr(clang::CXXMemberCallExpr* call) {
-    exempt(call->getImplicitObjectArgument());
+    if (const clang::CXXMethodDecl* method = call->getMethodDecl())
+      object(call->getImplicitObjectArgument(), method);
     return true;
   }
   bool VisitMemberExpr(clang::MemberExpr* member) {
@@ -146,13 +148,13 @@ class Rules final : public clang::RecursiveASTVisitor<Rules> {
     check_deduction(call, callee);
     const auto* method = llvm::dyn_cast<clang::CXXMethodDecl>(callee);
     if (llvm::isa<clang::CXXOperatorCallExpr>(call) && method && call->getNumArgs() > 0)
-      exempt(call->getArg(0));
-    const unsigned object = llvm::isa<clang::CXXOperatorCallExpr>(call) && method ? 1 : 0;
+      object(call->getArg(0), method);
+    const unsigned first = llvm::isa<clang::CXXOperatorCallExpr>(call) && method ? 1 : 0;
     if (callee->isImplicit() || callee->isDefaulted() || is_library(callee))
-      for (unsigned i = 0; i + object < call->getNumArgs() && i < callee->getNumParams(); ++i)
+      for (unsigned i = 0; i + first < call->getNumArgs() && i < callee->getNumParams(); ++i)
         if (method || callee->isOverloadedOperator() ||
             pointee(callee->getParamDecl(i)->getType()).isConstQualified())
-          exempt(call->getArg(i + object));
+          exempt(call->getArg(i + first));
     return true;
   }
   bool VisitCXXConstructExpr(clang::CXXConstructExpr* construct) {
@@ -229,6 +231,22 @@ class Rules final : public clang::RecursiveASTVisitor<Rules> {
       if (!llvm::isa<clang::ImplicitCastExpr>(expression))
         return;
     }
+  }
+  // The object of a member function without a qualifier is generic.
+  void object(const clang::Expr* expression, const clang::CXXMethodDecl* method) {
+    if (method->getMethodQualifiers().hasAddressSpace())
+      return; // it is a cast like any other
+    exempt(expression);
+    const clang::Expr* origin = expression->IgnoreParenImpCasts();
+    const clang::QualType type = pointee(origin->getType());
+    if (air_space(type) == kThreadSpace ||
+        llvm::none_of(method->specific_attrs<clang::AnnotateAttr>(), [](const auto* annotation) {
+          return annotation->getAnnotation() == kThreadObject;
+        }))
+      return;
+    error(expression->getExprLoc(), "'this' object is of type '%0', but method '%1' expects "
+                                    "object in address space 'thread'")
+        << described(type) << method->getNameAsString();
   }
   // `threadgroup Pair p[4];` calls a constructor that nobody wrote there.
   static bool is_implicit(const clang::Expr* initialiser) {

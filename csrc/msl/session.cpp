@@ -2,6 +2,7 @@
 // between.
 #include "msl/session.h"
 
+#include "msl/clang_attributes.h"
 #include "msl/nesting.h"
 #include "msl/resources.h"
 #include "msl/rules.h"
@@ -193,6 +194,7 @@ FileSystem file_system_of(llvm::StringRef path, llvm::StringRef content) {
 Session::Session(Kind kind, const CompileOptions& options,
                  std::initializer_list<Precompiled> precompiled)
     : kind_(kind), options_(options), collector_(options.file_name) {
+  register_clang_attributes();
   compiler_.setInvocation(std::make_shared<clang::CompilerInvocation>());
   language_options();
   clang::DiagnosticOptions& diagnostics = compiler_.getDiagnosticOpts();

@@ -11,14 +11,14 @@ namespace {
 
 // MSL's address spaces are the ones Clang has for SYCL, because those are real types that convert
 // implicitly to the unqualified one: methods, copies and templates work on all of them, and
-// overloads by address space are kept apart. `constant` borrows sycl_global_host, which is
-// otherwise unused.
+// overloads by address space are kept apart. `constant` borrows sycl_private, which is otherwise
+// unused: sycl_global_host would convert to sycl_global.
 struct AirAddressSpaces {
   clang::LangASMap map{};
   constexpr AirAddressSpaces() {
     map[static_cast<unsigned>(clang::LangAS::sycl_global)] = kDeviceSpace;
     map[static_cast<unsigned>(clang::LangAS::sycl_global_device)] = kDeviceSpace;
-    map[static_cast<unsigned>(clang::LangAS::sycl_global_host)] = kConstantSpace;
+    map[static_cast<unsigned>(clang::LangAS::sycl_private)] = kConstantSpace;
     map[static_cast<unsigned>(clang::LangAS::sycl_local)] = kThreadgroupSpace;
   }
 };
@@ -82,12 +82,25 @@ unsigned air_space(clang::QualType type) {
   switch (type.getAddressSpace()) {
   case clang::LangAS::sycl_global:
     return kDeviceSpace;
-  case clang::LangAS::sycl_global_host:
+  case clang::LangAS::sycl_private:
     return kConstantSpace;
   case clang::LangAS::sycl_local:
     return kThreadgroupSpace;
   default:
     return kThreadSpace;
+  }
+}
+
+clang::LangAS language_space(unsigned space) {
+  switch (space) {
+  case kDeviceSpace:
+    return clang::LangAS::sycl_global;
+  case kConstantSpace:
+    return clang::LangAS::sycl_private;
+  case kThreadgroupSpace:
+    return clang::LangAS::sycl_local;
+  default:
+    return clang::LangAS::Default;
   }
 }
 

@@ -21,6 +21,8 @@ inline constexpr const char* kAirDataLayout =
 
 // The address space of an object of this type.
 unsigned air_space(clang::QualType type);
+// The other way: Clang's name of one of AIR's address spaces.
+clang::LangAS language_space(unsigned space);
 
 // A new target, to be owned by a CompilerInstance.
 clang::TargetInfo* create_air_target();

@@ -2,13 +2,16 @@
 #include "msl/tokens.h"
 
 #include "msl/attributes.h"
+#include "msl/clang_attributes.h"
+#include "msl/target.h"
 
 #include <clang/Basic/Diagnostic.h>
 #include <clang/Lex/LiteralSupport.h>
 #include <llvm/ADT/DenseMap.h>
 #include <llvm/ADT/DenseSet.h>
 #include <llvm/ADT/StringExtras.h>
-#include <llvm/ADT/StringSet.h>
+
+#include <map>
 
 namespace metalwright::msl {
 namespace {
@@ -59,13 +62,14 @@ class Rewriter {
     function_constant_ = identifier("function_constant");
     opencl_global_ = identifier("opencl_global");
     opencl_local_ = identifier("opencl_local");
-    opencl_global_host_ = identifier("opencl_global_host");
+    opencl_private_ = identifier("opencl_private");
     annotate_ = identifier("annotate");
     for (const char* name : {"half", "bfloat", "float16_t", "bfloat16_t"})
       converted_types_.insert(identifier(name));
   }
 
   std::vector<Token> run() {
+    find_object_spaces();
     while (position_ < in_.size())
       step();
     return std::move(out_);
@@ -446,6 +450,12 @@ class Rewriter {
       close_before_.pop_back();
     }
     const Token& token = at(position_);
+    if (const auto found = object_spaces_.find(position_); found != object_spaces_.end()) {
+      emit_object_space(found->second);
+      object_spaces_.erase(found);
+    }
+    if (ends_of_classes_.erase(position_) != 0)
+      emit_end_of_class();
     if (is(position_, tok::kw_template) && is(position_ + 1, tok::less))
       collect_type_parameters();
     if (token.isOneOf(tok::identifier, tok::kw_static_cast, tok::l_paren) && conversion())
@@ -457,7 +467,9 @@ class Rewriter {
             << (found->second & 0xffff);
       if (is_address_space(position_)) {
         // `thread` and its like are keywords of MSL: as the name of a member they cannot occur.
-        if (!drop_trailing_qualifier())
+        if (dropped_.contains(position_))
+          ++position_;
+        else
           address_space();
         return;
       }
@@ -512,7 +524,7 @@ class Rewriter {
         emit_keyword(tok::kw_static, token);
       }
       emit_keyword(tok::kw_const, token);
-      emit_qualifier(opencl_global_host_, token);
+      emit_qualifier(opencl_private_, token);
     } // `thread` is where things are anyway
     ++position_;
   }
@@ -527,62 +539,97 @@ class Rewriter {
     position_ = skip_brackets(position_ + 1);
   }
 
-  // `void f() const device {`: `this` is generic, so the qualifier goes. Of several members that
-  // are the same but for it, the first stays.
-  bool drop_trailing_qualifier() {
-    size_t before = position_;
+  // ------------------------------------------------------------------ qualified members
+  // `void f() const device {`: the qualifier goes, and an attribute in front of the member says the
+  // same. Members are looked for before anything is rewritten, since the attribute comes first.
+  void find_object_spaces() {
+    for (size_t index = 0; index < in_.size(); ++index)
+      if (in_[index].is(tok::identifier) && is_address_space(index) && index > 0)
+        trailing_qualifier(index);
+  }
+  void trailing_qualifier(size_t index) {
+    size_t before = index;
     while (before > 0 && at(before - 1).isOneOf(tok::kw_const, tok::kw_volatile))
       --before;
-    if (before == 0 || !is(before - 1, tok::r_paren))
-      return false;
-    size_t after = position_ + 1;
+    if (before == 0 || !is(before - 1, tok::r_paren) || dropped_.contains(index))
+      return;
+    size_t after = index + 1;
     while (is_address_space(after) || at(after).isOneOf(tok::kw_const, tok::kw_volatile, tok::amp))
       ++after;
     if (!at(after).isOneOf(tok::l_brace, tok::semi, tok::arrow, tok::colon, tok::kw_noexcept,
                            tok::equal))
-      return false;
-    // `using f = void (thread T&) device;` has no body and is no member; harmless.
-    size_t begin = before - 1;
-    while (begin > 0 && !at(begin - 1).isOneOf(tok::semi, tok::l_brace, tok::r_brace, tok::eof) &&
-           !(is(begin - 1, tok::colon) && begin > 1 &&
-             at(begin - 2).isOneOf(tok::kw_public, tok::kw_private, tok::kw_protected)))
-      --begin;
-    std::string signature = std::to_string(scope_of(begin)) + ":";
-    for (size_t index = begin; index < position_; ++index)
-      signature += spelling(index) + " ";
-    for (size_t index = position_; index < after; ++index)
-      if (!is_address_space(index))
-        signature += spelling(index) + " ";
-    if (members_.insert(signature).second) {
-      for (size_t index = position_; index < after; ++index)
-        if (!is_address_space(index))
-          out_.push_back(at(index));
-      position_ = after;
-      return true;
+      return;
+    for (size_t i = index; i < after; ++i)
+      if (is_address_space(i))
+        dropped_.insert(i);
+    size_t begin = before;
+    for (int depth = 0; begin > 0; --begin) {
+      const Token& token = at(begin - 1);
+      if (token.isOneOf(tok::r_paren, tok::r_square))
+        ++depth;
+      else if (token.isOneOf(tok::l_paren, tok::l_square))
+        --depth;
+      else if (depth == 0 &&
+               (token.isOneOf(tok::semi, tok::l_brace, tok::r_brace) || token.isAnnotation() ||
+                (token.is(tok::colon) && begin > 1 &&
+                 at(begin - 2).isOneOf(tok::kw_public, tok::kw_private, tok::kw_protected))))
+        break;
     }
-    // A twin of an earlier member: take back what was written of it and skip its body.
-    while (!out_.empty() && !at_boundary(out_.back()))
-      out_.pop_back();
-    size_t end = after;
-    while (!at(end).isOneOf(tok::l_brace, tok::semi, tok::eof))
-      ++end;
-    position_ = is(end, tok::l_brace) ? skip_brackets(end) : end + 1;
-    return true;
+    while (is(begin, tok::kw_template) && is(begin + 1, tok::less))
+      begin = skip_angles(begin + 1);
+    // `using f = void (thread T&) device;` is no member; harmless.
+    if (is(begin, tok::kw_using) || is(begin, tok::kw_typedef))
+      return;
+    const unsigned space = is_name(index, device_)        ? kDeviceSpace
+                           : is_name(index, threadgroup_) ? kThreadgroupSpace
+                           : is_name(index, constant_)    ? kConstantSpace
+                                                          : kThreadSpace;
+    object_spaces_.try_emplace(begin, space);
+    if (const size_t end = end_of_class(begin))
+      ends_of_classes_.insert(end);
   }
-  static bool at_boundary(const Token& token) {
-    return token.isOneOf(tok::semi, tok::l_brace, tok::r_brace) || token.isAnnotation() ||
-           token.is(tok::colon);
-  }
-  // A number that differs between classes: the index of the brace that encloses `index`.
-  size_t scope_of(size_t index) const {
+  // The brace that closes the class whose member begins at `index`; 0 if it is defined outside.
+  size_t end_of_class(size_t index) const {
     int depth = 0;
     for (; index > 0; --index) {
       if (is(index - 1, tok::r_brace))
         ++depth;
       else if (is(index - 1, tok::l_brace) && depth-- == 0)
-        return index;
+        break;
+    }
+    for (size_t head = index; head > 1; --head) {
+      const Token& token = at(head - 2);
+      if (token.isOneOf(tok::kw_struct, tok::kw_class, tok::kw_union) &&
+          !is(head - 3, tok::kw_enum))
+        return skip_brackets(index - 1) - 1;
+      if (token.isOneOf(tok::semi, tok::l_brace, tok::r_brace, tok::kw_namespace))
+        return 0;
     }
     return 0;
+  }
+  void emit_object_space(unsigned space) {
+    const Token& where = at(position_);
+    open_attribute(where);
+    emit(tok::identifier, where, identifier(kObjectSpaceAttribute));
+    emit(tok::l_paren, where);
+    Token number;
+    number.startToken();
+    number.setKind(tok::numeric_constant);
+    preprocessor_.CreateString(std::to_string(space), number, where.getLocation(),
+                               where.getLocation());
+    out_.push_back(number);
+    emit(tok::r_paren, where);
+    close_attribute(where);
+  }
+  void emit_end_of_class() {
+    const Token& where = at(position_);
+    emit_keyword(tok::kw_typedef, where);
+    open_attribute(where);
+    emit(tok::identifier, where, identifier(kObjectSpacesEndAttribute));
+    close_attribute(where);
+    emit_keyword(tok::kw_void, where);
+    emit(tok::identifier, where, identifier("__msl_object_spaces"));
+    emit(tok::semi, where);
   }
 
   void attributes() {
@@ -722,7 +769,7 @@ class Rewriter {
       emit(tok::l_paren, first);
       emit(tok::l_paren, first);
       emit_keyword(tok::kw_const, first);
-      emit_qualifier(opencl_global_host_, first);
+      emit_qualifier(opencl_private_, first);
       emit_keyword(tok::kw_char, first);
       emit(tok::star, first);
       emit(tok::r_paren, first);
@@ -789,12 +836,14 @@ class Rewriter {
   bool is_library_;
   llvm::DenseMap<const clang::IdentifierInfo*, unsigned> too_new_; // and since which version
   llvm::DenseSet<const clang::IdentifierInfo*> converted_types_;
-  std::vector<size_t> close_before_; // indices in front of which a parenthesis closes
-  llvm::StringSet<> members_;
-  llvm::DenseSet<size_t> arrays_; // names of array parameters, by index
+  std::vector<size_t> close_before_;         // indices in front of which a parenthesis closes
+  std::map<size_t, unsigned> object_spaces_; // of members, by the index of their first token
+  llvm::DenseSet<size_t> ends_of_classes_;   // closing braces of classes with such members
+  llvm::DenseSet<size_t> dropped_;           // trailing qualifiers
+  llvm::DenseSet<size_t> arrays_;            // names of array parameters, by index
   clang::IdentifierInfo *device_, *threadgroup_, *constant_, *thread_, *kernel_;
   clang::IdentifierInfo *function_constant_, *annotate_;
-  clang::IdentifierInfo *opencl_global_, *opencl_local_, *opencl_global_host_;
+  clang::IdentifierInfo *opencl_global_, *opencl_local_, *opencl_private_;
 };
 
 } // namespace

@@ -23,9 +23,8 @@ namespace metalwright::msl {
 //   (bfloat)x, half(x), static_cast<T>(x)  to casts of __widened(x): between half and bfloat by way
 //                                          of float (not in the library itself)
 //   "text" as an argument                  to `constant const char*`
-//   `f() const device`, ...                the qualifier goes; of members that differ by it alone
-//   the
-//                                          first stays, since `this` is generic
+//   `f() const device`, ...                to an attribute in front of the member
+//                                          (clang_attributes.h)
 std::vector<clang::Token> rewrite_tokens(clang::Preprocessor& preprocessor,
                                          std::vector<clang::Token> tokens, bool is_library,
                                          unsigned language_version);
