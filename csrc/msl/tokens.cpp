@@ -118,7 +118,9 @@ class Rewriter {
         index = skip_brackets(index);
         continue;
       }
-      if (is(index, tok::less))
+      // `sizeof(T) < 8` compares.
+      if (is(index, tok::less) &&
+          !(index > 0 && at(index - 1).isOneOf(tok::r_paren, tok::numeric_constant)))
         ++depth;
       else if (is(index, tok::greater))
         --depth;
