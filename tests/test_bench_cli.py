@@ -218,6 +218,11 @@ def test_shrunk_sizes_are_said_in_every_format(two_runs, tmp_path):
         assert "SIZES WERE SHRUNK (--scale cpu): 1 of 2" in text
         assert "of 250: 248 are not selected" in text
         assert "it has no constant that is a size" in text.replace("\\", "")
+    (tmp_path / "runs").mkdir()
+    shutil.copy(two_runs[0].parent / "store.sqlite", tmp_path / "runs")
+    shutil.copytree(folder, tmp_path / "runs" / two_runs[0].name)
+    text = quick("show", tmp_path / "runs" / two_runs[0].name).output
+    assert text.count("at a size shrunk by --scale cpu") == 1
     rows = list(csv.DictReader(io.StringIO(quick("report", folder, "--format", "csv").output)))
     assert [(row["scale"], row["shrunk"]) for row in rows] == [("cpu", "True"), ("cpu", "False")]
     refused = quick("compare", two_runs[0], folder)

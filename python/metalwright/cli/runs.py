@@ -38,8 +38,9 @@ def list_all(
         state = f"{line.finished}/{line.problems}"
         if line.paused:
             state += f", {line.paused} paused"
+        shrunk = f" (sizes shrunk: {line.scale})" if line.scale else ""
         table.add_row(
-            line.folder,
+            line.folder + shrunk,
             line.generator,
             state,
             str(line.attempts),
@@ -70,6 +71,8 @@ def show(
         for name in [problem] if problem else names:
             state, reason, winner = journal.state(name)
             won = f"attempt {winner} wins" if winner else "the original wins"
+            if store.config.suite is not None and store.config.suite.is_shrunk(name):
+                won += f", at a size shrunk by --scale {store.config.suite.scale}"
             print(f"{name}: {state}{f', {won}' if state == 'finished' else ''}. {reason}")
             for item in journal.attempts(name):
                 print(f"  {describe(item)}")

@@ -31,6 +31,8 @@ class RunLine:
     correct: int
     money: float
     tokens: int
+    scale: str = ""
+    """The preset that shrank the problems' sizes; empty: none."""
 
 
 def list_runs(root: Path) -> list[RunLine]:
@@ -67,6 +69,7 @@ def _line(engine: Engine, row: Row[Any], root: Path) -> RunLine:
             count(t.attempts, t.attempts.c.verdict == "correct"),
             spent.money,
             spent.tokens,
+            str((config.get("suite") or {}).get("scale", "")),
         )
 
 

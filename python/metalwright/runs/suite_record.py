@@ -47,3 +47,7 @@ class SuiteRecord(_Data):
     """Problems that the preset left as they are, with the reason."""
     repeats: str = ""
     """The run that this one repeats."""
+
+    def is_shrunk(self, name: str) -> bool:
+        """Whether the scale preset has made a problem smaller."""
+        return any(problem.name == name and problem.original for problem in self.problems)
