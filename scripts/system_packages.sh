@@ -5,7 +5,8 @@ set -eu
 
 packages="g++ make git ccache cmake ninja-build python3-dev python3-venv
           clang-19 libclang-19-dev llvm-19-dev clang-format-19 zlib1g-dev libzstd-dev
-          gobjc++ libgnustep-base-dev"
+          gobjc++ libgnustep-base-dev
+          chromium chromium-driver fonts-dejavu-core"
 
 if ! command -v dpkg-query >/dev/null 2>&1; then
     for tool in c++ cmake ninja git; do

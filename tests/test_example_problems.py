@@ -21,6 +21,8 @@ pytestmark = pytest.mark.torch
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "examples" / "problems"
 FILES = sorted(FOLDER.glob("*/*.py"))
+RECORDED = ROOT / "tests" / "providers" / "recorded_other"
+OTHER = sorted(entry for entry in RECORDED.iterdir() if entry.is_dir())
 
 
 def tensors(value):
@@ -67,3 +69,30 @@ def test_a_problem_gives_the_same_finite_output_twice(path):
         assert one.numel() > 0
     other = tensors(loaded.call(model, loaded.inputs(7), 2))
     assert any(not torch.equal(a, b) for a, b in zip(first, other, strict=True))
+
+
+@pytest.mark.native
+@pytest.mark.parametrize("folder", OTHER, ids=lambda folder: folder.name)
+def test_the_last_recorded_answer_is_right_and_earlier_ones_are_not(folder):
+    (path,) = FOLDER.glob(f"*/{folder.name}.py")
+    loaded = Problem.from_file(path).load()
+    arguments = loaded.init_inputs(0)
+    reference = loaded.build(arguments, 0)
+    inputs = loaded.inputs(1)
+    expected = loaded.call(reference, inputs, 1)
+    verdicts = []
+    for file in sorted(folder.glob("*.md")):
+        source = re.search(r"```python\n(.*?)```", file.read_text("utf-8"), re.S)[1]
+        namespace = {"__name__": "candidate"}
+        exec(compile(source, file.name, "exec"), namespace)
+        made = namespace["ModelNew"](*arguments)
+        made.load_state_dict(reference.state_dict())
+        with torch.no_grad():
+            found = made(*inputs)
+        try:
+            torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+        except AssertionError:
+            verdicts.append(False)
+        else:
+            verdicts.append(True)
+    assert verdicts == [False] * (len(verdicts) - 1) + [True]

@@ -175,6 +175,10 @@ TABLE: dict[str, ErrorText] = {
         "{left} and {right} are not alike: {differences}",
         "Their results would be mixed. {options} compares them all the same, and says so.",
     ),
+    "not-a-report": ErrorText(
+        "{path}: is there and holds something else than a report",
+        "Choose another --output, or an empty folder.",
+    ),
     "unwritable-run": ErrorText(
         "{path}: the run cannot be written there: {reason}", "Choose another --output."
     ),

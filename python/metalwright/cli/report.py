@@ -1,4 +1,4 @@
-"""`metalwright report`: the table and the page of a run that is there already."""
+"""`metalwright report`: the tables of runs that are there already, and the site about them."""
 
 from __future__ import annotations
 
@@ -20,36 +20,49 @@ def make_report(
     runs: Annotated[
         list[Path],
         typer.Argument(
-            metavar="RUN...", help="Run folders; KernelBench's too.", show_default=False
+            metavar="RUN...",
+            help="Run folders; with --format KernelBench's too.",
+            show_default=False,
         ),
     ],
     output: Annotated[
         Path | None,
-        typer.Option(metavar="PATH", help="Where a --format goes.", show_default=False),
+        typer.Option(
+            metavar="PATH",
+            help="Where the site goes (by default the folder report in the run's folder, or beside "
+            "several), or what --format writes.",
+            show_default=False,
+        ),
     ] = None,
     output_format: Annotated[
         str | None,
         typer.Option(
             "--format",
             metavar="NAME",
-            help="Only the scores: terminal, markdown, csv, parquet, kernelbench or "
+            help="No site, only the scores: terminal, markdown, csv, parquet, kernelbench or "
             "kernelbench-best.",
         ),
     ] = None,
     baseline: load_runs.Baseline = None,
     level: load_runs.Level = None,
 ) -> None:
-    """Show the table of runs and write their pages again; or only their scores, as --format."""
+    """Show the tables of runs and write the site about them; or only their scores, as --format."""
     if output_format is not None:
         from metalwright.cli.report_formats import write_format
 
         write_format(load_runs.load_runs(runs, baseline, level), output_format, output)
         return
-    from metalwright.cli.results import show_results
+    from metalwright.cli.results import make_console, print_place, print_results
+    from metalwright.reports.site import write_site
     from metalwright.runs import RunStore
 
+    console = make_console()
     for run in runs:
-        show_results(RunStore.open(run), find_journal(run))
+        store = RunStore.open(run)
+        if len(runs) > 1:
+            console.print(f"Run: {run}", markup=False, soft_wrap=True)
+        print_results(console, store, find_journal(run))
+    print_place(console, write_site(runs, output))
 
 
 def find_journal(run: Path) -> Journal | None:

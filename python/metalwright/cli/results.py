@@ -1,9 +1,10 @@
-"""How optimize and report end: the table, the summary, the page."""
+"""How optimize and report end: the table, the summary, where the page is."""
 
 from __future__ import annotations
 
 import shutil
 import sys
+from pathlib import Path
 
 from rich.console import Console
 
@@ -29,6 +30,18 @@ def make_console() -> Console:
 def show_results(store: RunStore, journal: Journal | None = None) -> int:
     """Prints what is in the run and writes its page; returns the exit code that it amounts to."""
     console = make_console()
+    code = print_results(console, store, journal)
+    print_place(console, write_page(store, journal))
+    return code
+
+
+def print_place(console: Console, page: Path) -> None:
+    """Says where a page is: on a line of its own and never folded, to be clicked and copied."""
+    console.print(f"Report: {page}", markup=False, soft_wrap=True)
+
+
+def print_results(console: Console, store: RunStore, journal: Journal | None = None) -> int:
+    """Prints what is in the run; returns the exit code that it amounts to."""
     evaluations = [attempt.evaluation for attempt in store.finished()]
     planned = len(store.config.problems)
     if evaluations:
@@ -50,8 +63,5 @@ def show_results(store: RunStore, journal: Journal | None = None) -> int:
             markup=False,
             soft_wrap=True,
         )
-    page = write_page(store, journal)
-    # On a line of its own and never folded, so that it can be clicked and copied.
-    console.print(f"Report: {page}", markup=False, soft_wrap=True)
     done = len(evaluations) == planned and all(e.correct for e in evaluations)
     return exits.OK if done else exits.NOT_CORRECT
