@@ -7,7 +7,15 @@ from html.parser import HTMLParser
 import pytest
 from rich.console import Console
 
-from metalwright.evaluation.model import Diagnostic, Evidence, Flag, Mismatch, Raised, Verdict
+from metalwright.evaluation.model import (
+    SAME_SPEED,
+    Diagnostic,
+    Evidence,
+    Flag,
+    Mismatch,
+    Raised,
+    Verdict,
+)
 from metalwright.reports import render_page, result_line, result_table, summarise, summary_lines
 from metalwright.reports.summary import seconds_text
 from test_runs_store import CANDIDATE, evaluation_of, store_of
@@ -65,9 +73,9 @@ def test_the_summary_counts_failures_and_noise_as_one():
 
 
 def test_faster_means_beyond_what_identical_code_shows():
-    # Its interval is 1.08 to 1.32, which identical code can have as well.
-    assert summarise([evaluation_of("a", ratio=1.2)]).faster == 0
-    assert summarise([evaluation_of("a", ratio=1.3)]).faster == 1
+    # Intervals go from 0.9 to 1.1 times the ratio.
+    assert summarise([evaluation_of("a", ratio=0.99 * SAME_SPEED / 0.9)]).faster == 0
+    assert summarise([evaluation_of("a", ratio=1.01 * SAME_SPEED / 0.9)]).faster == 1
 
 
 def test_the_lines_say_what_was_measured_on_what():

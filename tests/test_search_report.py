@@ -40,7 +40,7 @@ def test_figures_by_model_and_for_all_together(tmp_path):
     journal = Journal.open(new_run(tmp_path / "runs", ("p", "q")).folder)
     add(journal, "p", 1, "a", "wrong-values")
     add(journal, "p", 2, "a", "correct", 2.0)
-    add(journal, "p", 3, "b", "correct", 1.05)
+    add(journal, "p", 3, "b", "correct", 1.02)
     add(journal, "q", 1, "a", "crash")
     add(journal, "q", 2, "b", "correct", 8.0, flags=(Flag.NOISY_TIMING,))
     a, b, union = search_report(journal, ["p", "q"]).rows
