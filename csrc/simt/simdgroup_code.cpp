@@ -5,6 +5,7 @@
 #include "simt/launch.h"
 #include "simt/loop_order.h"
 #include "simt/optimise.h"
+#include "simt/row_walks.h"
 
 #include <llvm/IR/Module.h>
 #include <llvm/Transforms/Utils/LCSSA.h>
@@ -30,6 +31,14 @@ void unify_ends(llvm::Function& function) {
   llvm::ReturnInst::Create(function.getContext(), end);
 }
 
+void bring_into_form(llvm::LoopInfo& loops, llvm::DominatorTree& dominators) {
+  const std::vector<llvm::Loop*> top_level(loops.begin(), loops.end());
+  for (llvm::Loop* loop : top_level)
+    llvm::simplifyLoop(loop, &dominators, &loops, nullptr, nullptr, nullptr, false);
+  for (llvm::Loop* loop : loops)
+    llvm::formLCSSARecursively(*loop, dominators, &loops, nullptr);
+}
+
 } // namespace
 
 std::variant<SimdgroupCode, Refusal>
@@ -42,12 +51,15 @@ build_simdgroups(llvm::Module& module, const air::EntryPoint& entry,
   make_reducible(*lane);
   llvm::DominatorTree dominators(*lane);
   llvm::LoopInfo loops(dominators);
-  const std::vector<llvm::Loop*> top_level(loops.begin(), loops.end());
-  for (llvm::Loop* loop : top_level)
-    llvm::simplifyLoop(loop, &dominators, &loops, nullptr, nullptr, nullptr, false);
-  for (llvm::Loop* loop : loops)
-    llvm::formLCSSARecursively(*loop, dominators, &loops, nullptr);
+  bring_into_form(loops, dominators);
   air::verify_after(module, "loops");
+  if (join_row_walks(*lane, dominators, loops, shape.large_buffers)) {
+    dominators.recalculate(*lane);
+    loops.releaseMemory();
+    loops.analyze(dominators);
+    bring_into_form(loops, dominators);
+    air::verify_after(module, "join_row_walks");
+  }
   SimdgroupCode code;
   try {
     const LaneAnalysis analysis(*lane, dominators, loops, shape.large_buffers);

@@ -127,6 +127,14 @@ class VectorBuilder {
   Parts gather(llvm::Value* addresses, const Access& access);
   bool scatter(llvm::Value* addresses, const Access& access, const Parts& values);
 
+  // ---- memory that each lane has a piece of (vector_rows.cpp)
+  static bool is_in_rows(const Access& access);
+  using LaneAddresses = llvm::SmallVector<llvm::Value*, kLanes>;
+  LaneAddresses lane_addresses(const llvm::Value* pointer);
+  Parts load_rows(const llvm::Value* pointer, const Access& access);
+  void store_rows(const LaneAddresses& addresses, const Access& access, const Parts& values);
+  void transpose(llvm::MutableArrayRef<llvm::Value*> rows);
+
   // ---- cross-lane operations (vector_cross_lane.cpp)
   void build_cross_lane(llvm::CallInst& call, const ConvergentOp& op);
   void build_barrier(llvm::CallInst& call);
@@ -171,6 +179,8 @@ class VectorBuilder {
   llvm::DenseMap<const llvm::Value*, llvm::Value*> firsts_;
   llvm::DenseMap<const llvm::Value*, Parts> parts_;
   llvm::DenseMap<const llvm::BasicBlock*, llvm::Value*> masks_;
+  // Of the block that is being built: the addresses of each lane, by what the pointers come from.
+  llvm::DenseMap<const llvm::Value*, LaneAddresses> row_addresses_;
   std::vector<llvm::BasicBlock*> run_;           // by node: where its code starts
   std::vector<llvm::BasicBlock*> test_;          // by node, null until it is needed
   std::vector<llvm::AllocaInst*> waiting_masks_; // by node

@@ -119,6 +119,7 @@ void VectorBuilder::enter_block(BasicBlock& block) {
   mask_ = node == 0 ? initial_mask_ : same != &block ? masks_.lookup(same) : waiting;
   masks_[&block] = mask_;
   mask_bits_ = first_lane_ = nullptr;
+  row_addresses_.clear();
   // At the start of an iteration nobody waits inside the loop, and nothing is left from the last
   // one. Saying so keeps these out of registers that live round the loop.
   const llvm::Loop* loop = loops_.getLoopFor(&block);

@@ -1,5 +1,5 @@
 // Loads and stores by the shape of their addresses: one address, a stretch of memory, or any.
-#include "simt/vector_builder.h"
+#include "simt/vector_access.h"
 
 #include <llvm/IR/Module.h>
 
@@ -10,22 +10,6 @@ namespace metalwright::simt {
 
 using llvm::Type;
 using llvm::Value;
-
-struct VectorBuilder::Access {
-  Type* element = nullptr; // of 8, 16, 32 or 64 bits
-  unsigned leaves = 1;     // elements that follow each other
-  unsigned size = 0;       // of an element, in bytes
-  llvm::Align align;
-  bool is_volatile = false;
-  bool is_invariant = false;
-  Pattern pattern;
-
-  void mark(llvm::Instruction* access) const {
-    if (is_invariant)
-      access->setMetadata(llvm::LLVMContext::MD_invariant_load,
-                          llvm::MDNode::get(access->getContext(), {}));
-  }
-};
 
 // What some lanes access together, counted in elements from the lowest.
 struct Span {
@@ -260,21 +244,11 @@ void VectorBuilder::build_load(llvm::LoadInst& load) {
         llvm::SmallVector<Value*, 4> pieces;
         for (const Parts& group : groups)
           pieces.push_back(group[leaf]);
-        while (pieces.size() > 1) {
-          llvm::SmallVector<Value*, 4> joined;
-          for (std::size_t i = 0; i < pieces.size(); i += 2) {
-            const unsigned half =
-                llvm::cast<llvm::FixedVectorType>(pieces[i]->getType())->getNumElements();
-            llvm::SmallVector<int, 32> order;
-            for (unsigned k = 0; k < 2 * half; ++k)
-              order.push_back(static_cast<int>(k));
-            joined.push_back(builder_.CreateShuffleVector(pieces[i], pieces[i + 1], order));
-          }
-          pieces = std::move(joined);
-        }
-        results.push_back(pieces.front());
+        results.push_back(concatenate(builder_, std::move(pieces)));
       }
   }
+  if (results.empty() && is_in_rows(*access))
+    results = load_rows(pointer, *access);
   if (results.empty())
     results = gather(part(pointer), *access);
   if (results.empty())
@@ -284,8 +258,7 @@ void VectorBuilder::build_load(llvm::LoadInst& load) {
 
 // ------------------------------------------------------------------------------ stores
 
-// Joins vectors of the same type, padding the number of them to a power of two.
-static Value* concatenate(llvm::IRBuilder<>& builder, Parts pieces) {
+Value* concatenate(llvm::IRBuilder<>& builder, Parts pieces) {
   while (!llvm::isPowerOf2_64(pieces.size()))
     pieces.push_back(llvm::PoisonValue::get(pieces.front()->getType()));
   while (pieces.size() > 1) {
@@ -390,8 +363,26 @@ void VectorBuilder::build_store(llvm::StoreInst& store) {
       return;
     }
   }
+  if (!is_in_rows(*access)) {
+    if (!scatter(part(pointer), *access, values))
+      build_by_lane(store);
+    return;
+  }
+  const LaneAddresses addresses = lane_addresses(pointer);
+  if (is_full_mask())
+    return store_rows(addresses, *access, values);
+  llvm::BasicBlock* whole = llvm::BasicBlock::Create(context_, "whole", function_);
+  llvm::BasicBlock* some = llvm::BasicBlock::Create(context_, "some", function_);
+  llvm::BasicBlock* done = llvm::BasicBlock::Create(context_, "", function_);
+  builder_.CreateCondBr(builder_.CreateICmpEQ(mask_bits(), builder_.getInt32(~0u)), whole, some);
+  builder_.SetInsertPoint(whole);
+  store_rows(addresses, *access, values);
+  builder_.CreateBr(done);
+  builder_.SetInsertPoint(some);
   if (!scatter(part(pointer), *access, values))
     build_by_lane(store);
+  builder_.CreateBr(done);
+  builder_.SetInsertPoint(done);
 }
 
 } // namespace metalwright::simt
