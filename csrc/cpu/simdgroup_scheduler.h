@@ -5,6 +5,7 @@
 #include "cpu/lane_scheduler.h"
 #include "simt/launch.h"
 
+#include <array>
 #include <vector>
 
 namespace metalwright::cpu {
@@ -37,6 +38,7 @@ class SimdgroupScheduler {
 
   FiberStacks stacks_;
   std::vector<simt::SimdgroupState> states_;
+  alignas(64) std::array<std::byte, simt::kSharedMemory> shared_{};
   unsigned count_ = 0;
   simt::SimdgroupEntry* entry_ = nullptr;
   const simt::LaunchContext* launch_ = nullptr;

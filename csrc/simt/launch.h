@@ -11,6 +11,7 @@ inline constexpr unsigned kSimdgroupSize = 32;
 // 31 buffers, 31 threadgroup arguments, 128 textures, 16 samplers
 inline constexpr unsigned kMaxArguments = 206;
 inline constexpr unsigned kMaxThreadgroupMemory = 32768;
+inline constexpr unsigned kSharedMemory = 1024; // see simt/shared_loops.h
 
 // The same for every thread of a dispatch.
 struct LaunchContext {
@@ -46,14 +47,15 @@ struct alignas(64) Lane {
   void* stack_pointer; // while another lane runs
 };
 
-// One simdgroup in the simdgroup engine. The first two members are read by generated code.
+// One simdgroup in the simdgroup engine. The first three members are read by generated code.
 struct SimdgroupState {
   std::uint32_t index = 0;              // in the threadgroup
   std::uint32_t lanes = kSimdgroupSize; // threads: fewer than 32 only in the last one
-  void* scheduler = nullptr;            // the SimdgroupScheduler that runs it
-  void* stack_pointer = nullptr;        // while another simdgroup runs
-  std::uint32_t barrier_site = 0;       // where it waits
-  bool running = false;                 // it has not returned
+  std::byte* shared = nullptr;    // kSharedMemory bytes that the threadgroup's simdgroups share
+  void* scheduler = nullptr;      // the SimdgroupScheduler that runs it
+  void* stack_pointer = nullptr;  // while another simdgroup runs
+  std::uint32_t barrier_site = 0; // where it waits
+  bool running = false;           // it has not returned
 };
 
 // Generated entry points.

@@ -6,6 +6,7 @@
 #include "simt/loop_order.h"
 #include "simt/optimise.h"
 #include "simt/row_walks.h"
+#include "simt/shared_loops.h"
 
 #include <llvm/IR/Module.h>
 #include <llvm/Transforms/Utils/LCSSA.h>
@@ -53,13 +54,17 @@ build_simdgroups(llvm::Module& module, const air::EntryPoint& entry,
   llvm::LoopInfo loops(dominators);
   bring_into_form(loops, dominators);
   air::verify_after(module, "loops");
-  if (join_row_walks(*lane, dominators, loops, shape.large_buffers)) {
+  auto renew = [&](const char* pass) {
+    air::verify_after(module, pass);
     dominators.recalculate(*lane);
     loops.releaseMemory();
     loops.analyze(dominators);
     bring_into_form(loops, dominators);
-    air::verify_after(module, "join_row_walks");
-  }
+  };
+  if (share_loops(*lane, dominators, loops, shape))
+    renew("share_loops");
+  if (join_row_walks(*lane, dominators, loops, shape.large_buffers))
+    renew("join_row_walks");
   SimdgroupCode code;
   try {
     const LaneAnalysis analysis(*lane, dominators, loops, shape.large_buffers);
