@@ -307,6 +307,7 @@ class RowWalks {
   void join(Family& family) {
     Instruction* first = family.front().access;
     Value* root = const_cast<Value*>(llvm::getLoadStorePointerOperand(first));
+    const bool reads = llvm::isa<llvm::LoadInst>(first); // it goes with the first piece
     const unsigned size = element_size(*first, layout_);
     const unsigned count = kPiece / size;
     llvm::stable_sort(family, [](const Member& a, const Member& b) { return a.place < b.place; });
@@ -315,8 +316,7 @@ class RowWalks {
       bool follow = true;
       for (unsigned i = 1; i < count; ++i)
         follow &= piece[i].place == piece[0].place + static_cast<std::int64_t>(i * size);
-      if (!follow ||
-          !(llvm::isa<llvm::LoadInst>(first) ? join_loads(piece, root) : join_stores(piece, root)))
+      if (!follow || !(reads ? join_loads(piece, root) : join_stores(piece, root)))
         ++begin;
       else
         begin += count;
