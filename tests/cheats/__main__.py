@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 from tests.cheats.catalogue import CHEATS, HONEST, PROBLEMS, Cheat, honest_path
 
 from metalwright.evaluation import Evaluation, Judge, Settings, Verdict
+from metalwright.evaluation.launcher import Launcher
 from metalwright.problems import Problem
 
 Job = tuple[str, str, Path]
@@ -21,9 +23,11 @@ def settings_for(device: str) -> Settings:
     return Settings(device=device, deadline=20.0, memory_limit=4 << 30, timing_seconds=0.2)
 
 
-def judge_all(jobs: list[Job], settings: Settings) -> Iterator[tuple[str, Evaluation]]:
+def judge_all(
+    jobs: list[Job], settings: Settings, launcher: Launcher | None = None
+) -> Iterator[tuple[str, Evaluation]]:
     """Evaluations of (name, problem, path), problem by problem; one judge for all."""
-    with tempfile.TemporaryDirectory() as folder, Judge(settings) as judge:
+    with tempfile.TemporaryDirectory() as folder, Judge(settings, launcher) as judge:
         for problem in dict.fromkeys(problem for _, problem, _ in jobs):
             path = Path(folder) / f"{problem}.py"
             path.write_text(PROBLEMS[problem], "utf-8")
@@ -55,6 +59,21 @@ def is_caught(cheat: Cheat, evaluation: Evaluation) -> bool:
     return evaluation.verdict.value in cheat.verdicts and flags >= set(cheat.flags)
 
 
+def _launcher(device: str, stack: contextlib.ExitStack) -> Launcher | None:
+    """The launcher of the stand-in, where it plays the device."""
+    if device != "metal":
+        return None
+    from tests.device.conftest import has_metal, playing
+    from tests.device.judged import MacLauncher
+
+    if has_metal():
+        return None
+    stack.enter_context(playing("metal"))
+    launcher = MacLauncher()
+    stack.callback(launcher.close)
+    return launcher
+
+
 def main() -> int:
     """Prints tables; returns 1 if an expectation is not met."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -64,11 +83,13 @@ def main() -> int:
     options = parser.parse_args()
     jobs = [job for job in cheat_jobs() + honest_jobs() if options.only in job[0]]
     found = {}
-    for name, evaluation in judge_all(jobs, settings_for(options.device)):
-        found[name] = evaluation
-        flags = " ".join(flag.value for flag in evaluation.flags)
-        text = f"{name}: {evaluation.verdict.value} [{flags}] {evaluation.summary}"
-        print(text[:220], file=sys.stderr, flush=True)
+    with contextlib.ExitStack() as stack:
+        judged = judge_all(jobs, settings_for(options.device), _launcher(options.device, stack))
+        for name, evaluation in judged:
+            found[name] = evaluation
+            flags = " ".join(flag.value for flag in evaluation.flags)
+            text = f"{name}: {evaluation.verdict.value} [{flags}] {evaluation.summary}"
+            print(text[:220], file=sys.stderr, flush=True)
     cheats = [cheat for cheat in CHEATS if cheat.file in found]
     missed = [cheat.file for cheat in cheats if not is_caught(cheat, found[cheat.file])]
     wronged = [name for name in HONEST if name in found and not found[name].correct]
