@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 # Only a ratio whose whole interval lies beyond this factor is called faster or slower: a few
 # percent are of no use to anybody, and a drift of the machine may look like that.
-SAME_SPEED = 1.03
+SAME_SPEED = 1.05
 
 
 class _Data(BaseModel):
