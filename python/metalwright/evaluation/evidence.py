@@ -157,8 +157,8 @@ def worse_of(left: OutputErrors, right: OutputErrors) -> OutputErrors:
     )
 
 
-def summary(finding: Finding | None, timing: Timing | None) -> str:
-    """The outcome in one sentence."""
+def summary(finding: Finding | None, timing: Timing | None, noisy: bool = False) -> str:
+    """The outcome in one sentence; of a noisy timing it gives no number."""
     if finding is not None:
         evidence = finding.evidence
         text = evidence.message
@@ -175,6 +175,8 @@ def summary(finding: Finding | None, timing: Timing | None) -> str:
         return text
     if timing is None:
         return "correct; not timed"
+    if noisy:
+        return "correct; the timing was too noisy for a number"
     ratio = timing.ratio.median
     if timing.ratio.low <= SAME_SPEED and timing.ratio.high >= 1 / SAME_SPEED:
         return "correct; as fast as eager, as far as can be told"

@@ -24,7 +24,14 @@ from metalwright.evaluation import cache
 from metalwright.evaluation import evidence as explain
 from metalwright.evaluation.folder import exchange_folder
 from metalwright.evaluation.launcher import Launcher, make_launcher
-from metalwright.evaluation.model import DeviceReport, Evaluation, Evidence, Settings, Verdict
+from metalwright.evaluation.model import (
+    DeviceReport,
+    Evaluation,
+    Evidence,
+    Flag,
+    Settings,
+    Verdict,
+)
 from metalwright.evaluation.pool import CANDIDATE_SERVICE, Pool
 from metalwright.evaluation.process import WorkerError, WorkerFailure, WorkerProcess
 from metalwright.evaluation.roofline import PEAKS_SERVICE, peaks_key
@@ -174,7 +181,7 @@ class Judge:
             **_common(session.problem, self.settings, self.device),
             verdict=finding.verdict if finding else Verdict.CORRECT,
             flags=tuple(trial.flags),
-            summary=explain.summary(finding, trial.timing),
+            summary=explain.summary(finding, trial.timing, Flag.NOISY_TIMING in trial.flags),
             evidence=(finding.evidence,) if finding else (),
             remarks=tuple(trial.remarks),
             outputs=tuple(trial.errors.values()),
