@@ -215,6 +215,14 @@ REJECTIONS = [
     ),
     # ---- where variables live
     Rejection(
+        "member in threadgroup memory",
+        "field may not be qualified with an address space",
+        "struct S { threadgroup float x; };" + KERNEL + "{ threadgroup S s; a[i] = s.x; }",
+        "struct S { float x; threadgroup float* p; };"
+        + KERNEL
+        + "{ threadgroup S s[2]; s[i & 1].x = 1; a[i] = s[0].x; }",
+    ),
+    Rejection(
         "variable at program scope",
         GLOBAL,
         f"float k = 1; {KERNEL} {{ a[i] = k; }}",
@@ -404,6 +412,18 @@ REJECTIONS = [
         f"constant int k [[function_constant(65535)]]; {KERNEL} {{ a[i] = k; }}",
     ),
     # ---- what Metal leaves out of C++
+    Rejection(
+        "integer of 128 bits",
+        "'__int128' is not supported in Metal",
+        KERNEL + "{ __int128 x = 1; a[i] = x; }",
+        KERNEL + "{ long x = 1; a[i] = x; }",
+    ),
+    Rejection(
+        "complex number",
+        "'_Complex' is not supported in Metal",
+        KERNEL + "{ _Complex float x; }",
+        KERNEL + "{ float2 x(1); a[i] = x.x; }",
+    ),
     Rejection(
         "double",
         f"'double' {UNSUPPORTED}",

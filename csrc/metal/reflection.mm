@@ -125,7 +125,7 @@ std::vector<Argument> read_arguments(const std::string& kernel,
     default:
       throw Error(errors::unsupported_argument,
                   "kernel '" + kernel + "', argument '" + name +
-                      "': textures, samplers and tables are not supported; use buffers");
+                      "': textures, samplers, tensors and tables are not supported; use buffers");
     }
     argument.name = name;
     argument.index = static_cast<unsigned>([binding index]);

@@ -88,6 +88,26 @@ class ObjectSpacesEnd final : public clang::ParsedAttrInfo {
   }
 };
 
+class ClassArguments final : public clang::ParsedAttrInfo {
+ public:
+  ClassArguments() {
+    static constexpr Spelling kSpellings[] = {
+        {clang::ParsedAttr::AS_GNU, kClassArgumentsAttribute}};
+    Spellings = kSpellings;
+    NumArgs = 1;
+  }
+  AttrHandling handleDeclAttribute(clang::Sema& sema, clang::Decl*,
+                                   const clang::ParsedAttr& attribute) const override {
+    // Clang asks for C++20 where such a parameter is declared and nowhere else.
+    // The whole language mode would change overload resolution and what an
+    // aggregate is for the program, too.
+    const auto* on = llvm::dyn_cast<clang::IntegerLiteral>(attribute.getArgAsExpr(0));
+    const_cast<clang::LangOptions&>(sema.getLangOpts()).CPlusPlus20 =
+        on && !on->getValue().isZero();
+    return AttributeApplied;
+  }
+};
+
 } // namespace
 
 void register_clang_attributes() {
@@ -97,6 +117,8 @@ void register_clang_attributes() {
                                                                  "the address space of `this`");
     static clang::ParsedAttrInfoRegistry::Add<ObjectSpacesEnd> end(
         kObjectSpacesEndAttribute, "the end of a class with such members");
+    static clang::ParsedAttrInfoRegistry::Add<ClassArguments> arguments(
+        kClassArgumentsAttribute, "template parameters of class type");
     return !clang::getAttributePluginInstances().empty();
   }();
   (void)registered;

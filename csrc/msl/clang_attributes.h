@@ -12,8 +12,14 @@ inline constexpr const char* kObjectSpaceAttribute = "msl_object_space";
 // comparable to them, as what is chosen for the spaces that none of the others is for.
 inline constexpr const char* kObjectSpacesEndAttribute = "msl_object_spaces_end";
 
-// The annotation of members that are for objects of a thread's own and no others: in the syntax
-// tree such an object is in no address space, and everything converts to that.
+// On any declaration: from it on, template parameters of class type are
+// accepted (argument 1) or not (0). C++17 has none; the descriptors of Metal
+// Performance Primitives are some.
+inline constexpr const char* kClassArgumentsAttribute = "msl_class_arguments";
+
+// The annotation of members that are for objects of a thread's own and no
+// others: in the syntax tree such an object is in no address space, and
+// everything converts to that.
 inline constexpr const char* kThreadObject = "msl.thread_object";
 
 // Makes both known to Clang. Call it before the first compilation; calls after that do nothing.

@@ -339,6 +339,24 @@ class Finder {
       used[index] = true;
       parameter.index = index;
     }
+    // What a tensor's extents and strides come in is no argument that anyone
+    // wrote: from the end.
+    for (KernelParameter& parameter : kernel.parameters) {
+      if (parameter.tensor_rank == 0)
+        continue;
+      auto& used = taken[ParameterKind::buffer];
+      unsigned index = kMaxBuffers;
+      while (index > 0 && used[index - 1])
+        --index;
+      if (index == 0) {
+        error(parameter.declaration->getLocation(),
+              "kernel has more than %0 buffer arguments: each tensor takes two")
+            << kMaxBuffers;
+        return false;
+      }
+      used[index - 1] = true;
+      parameter.shape_index = index - 1;
+    }
     return dimensions_agree(kernel);
   }
 
@@ -384,6 +402,8 @@ class Finder {
       return true;
     }
     const auto* type = llvm::dyn_cast<clang::ClassTemplateSpecializationDecl>(record);
+    if (type && record->getName() == "tensor")
+      return tensor(parameter, type);
     if (!type || !record->getName().starts_with("texture") || type->getTemplateArgs().size() < 2)
       return false;
     static constexpr const char* kAccess[] = {"sample", "read", "write", "read_write"};
@@ -396,6 +416,32 @@ class Finder {
     parameter.type_name +=
         "<" + vector_name(arguments[0].getAsType()) + ", " + parameter.access + ">";
     return true;
+  }
+
+  // A tensor that the host binds; false if it is one that only a shader makes.
+  bool tensor(KernelParameter& parameter, const clang::ClassTemplateSpecializationDecl* type) {
+    const clang::TemplateArgumentList& arguments = type->getTemplateArgs();
+    if (arguments.size() < 4 || arguments[3].pack_size() != 0 ||
+        arguments[2].getAsType()->getAsCXXRecordDecl()->getName() != "tensor_handle")
+      return false;
+    const clang::QualType element = arguments[0].getAsType();
+    const auto* extents = llvm::dyn_cast_or_null<clang::ClassTemplateSpecializationDecl>(
+        arguments[1].getAsType()->getAsCXXRecordDecl());
+    parameter.address_space = air_space(element);
+    if (!extents || extents->getTemplateArgs().size() < 2 ||
+        (parameter.address_space != kDeviceSpace && parameter.address_space != kConstantSpace))
+      return false;
+    parameter.tensor_rank = extents->getTemplateArgs()[1].pack_size();
+    parameter.index_bytes = static_cast<unsigned>(
+        context_.getTypeSizeInChars(extents->getTemplateArgs()[0].getAsType()).getQuantity());
+    parameter.kind = ParameterKind::buffer;
+    parameter.is_const = element.isConstQualified() || parameter.address_space == kConstantSpace;
+    const clang::QualType value = context_.removeAddrSpaceQualType(element).getUnqualifiedType();
+    parameter.size = static_cast<uint64_t>(context_.getTypeSizeInChars(value).getQuantity());
+    parameter.alignment = static_cast<uint64_t>(context_.getTypeAlignInChars(value).getQuantity());
+    parameter.type_name =
+        "tensor<" + vector_name(value) + ", " + std::to_string(parameter.tensor_rank) + ">";
+    return parameter.tensor_rank != 0;
   }
 
   bool built_in(KernelParameter& parameter) {

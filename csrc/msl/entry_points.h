@@ -41,7 +41,10 @@ struct KernelParameter {
   std::string type_name; // of the pointee, or of the built-in
   uint64_t size = 0;
   uint64_t alignment = 0;
-  std::vector<MemberDeclaration> members;            // of an argument buffer; else empty
+  std::vector<MemberDeclaration> members; // of an argument buffer; else empty
+  unsigned tensor_rank = 0; // of a tensor, which is bound as its memory and as its shape; else 0
+  unsigned shape_index = 0; // the buffer index of that
+  unsigned index_bytes = 0; // of the type that the tensor's indices have
   const clang::VarDecl* function_constant = nullptr; // of [[function_constant(name)]]
 };
 

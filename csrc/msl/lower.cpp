@@ -26,6 +26,13 @@ namespace {
 
 using llvm::Type;
 
+// What functions of the library ask about the thread that calls them, and the built-in argument of
+// the kernel that is the answer.
+constexpr std::pair<llvm::StringRef, const char*> kQuestions[] = {
+    {"air.msl_simdgroup_index_in_threadgroup", "simdgroup_index_in_threadgroup"},
+    {"air.get_thread_index_in_simdgroup.i16", "thread_index_in_simdgroup"},
+};
+
 class Lowering {
  public:
   Lowering(llvm::Module& module, clang::CodeGenerator& generator, const CompileOptions& options)
@@ -49,7 +56,7 @@ class Lowering {
     static_initialisers();
     simplify();
     module_metadata();
-    return {};
+    return problem_;
   }
 
  private:
@@ -188,6 +195,14 @@ class Lowering {
       types.push_back(parameter.built_in
                           ? built_in_type(parameter)
                           : Type::getInt8Ty(context_)->getPointerTo(parameter.address_space));
+    // Behind the arguments that were written: the shapes of tensors, and what functions of the
+    // library ask for.
+    for (const KernelParameter& parameter : kernel.parameters)
+      if (parameter.tensor_rank != 0)
+        types.push_back(Type::getInt8Ty(context_)->getPointerTo(kConstantSpace));
+    for (const auto& [question, answer] : kQuestions)
+      if (module_.getFunction(question))
+        types.push_back(Type::getInt16Ty(context_));
     auto* wrapper =
         llvm::Function::Create(llvm::FunctionType::get(Type::getVoidTy(context_), types, false),
                                llvm::GlobalValue::ExternalLinkage, "", module_);
@@ -200,7 +215,8 @@ class Lowering {
         wrapper->addFnAttr(attribute);
     llvm::IRBuilder<> builder(llvm::BasicBlock::Create(context_, "entry", wrapper));
     std::vector<llvm::Value*> arguments;
-    for (size_t i = 0; i < types.size(); ++i) {
+    auto shape = static_cast<unsigned>(kernel.parameters.size());
+    for (size_t i = 0; i < kernel.parameters.size(); ++i) {
       llvm::Argument* argument = wrapper->getArg(static_cast<unsigned>(i));
       const KernelParameter& parameter = kernel.parameters[i];
       argument->setName(parameter.declaration->getName());
@@ -208,6 +224,9 @@ class Lowering {
       llvm::Value* value = argument;
       if (parameter.kind == ParameterKind::texture || parameter.kind == ParameterKind::sampler) {
         value = handle(builder, parameter, argument, expected);
+      } else if (parameter.tensor_rank != 0) {
+        wrapper->getArg(shape)->setName(parameter.declaration->getName() + ".shape");
+        value = tensor(builder, parameter, argument, wrapper->getArg(shape++), expected);
       } else if (!parameter.built_in) {
         if (!argument->getType()->isPointerTy() || expected != argument->getType())
           value = builder.CreateAddrSpaceCast(argument, expected);
@@ -249,6 +268,31 @@ class Lowering {
     llvm::AllocaInst* memory = builder.CreateAlloca(value->getType());
     memory->setAlignment(llvm::Align(8));
     builder.CreateStore(value, memory);
+    const bool indirect = expected->isPointerTy() && expected->getPointerAddressSpace() == 0;
+    return indirect ? static_cast<llvm::Value*>(memory) : builder.CreateLoad(expected, memory);
+  }
+
+  // A tensor is a class here (csrc/msl/stdlib/metal_tensor.h): the address, the
+  // extents and one more number, the strides and one more. In AIR it is its
+  // memory, and the extents and strides as 64-bit integers in constant memory.
+  llvm::Value* tensor(llvm::IRBuilder<>& builder, const KernelParameter& parameter,
+                      llvm::Argument* data, llvm::Argument* shape, Type* expected) {
+    const uint64_t rank = parameter.tensor_rank, width = parameter.index_bytes;
+    const uint64_t size = llvm::alignTo(8 + 2 * (rank + 1) * width, 8);
+    llvm::AllocaInst* memory =
+        builder.CreateAlloca(llvm::ArrayType::get(builder.getInt8Ty(), size));
+    memory->setAlignment(llvm::Align(16));
+    builder.CreateStore(data, memory);
+    for (uint64_t i = 0; i < 2 * rank; ++i) {
+      llvm::Value* number = builder.CreateAlignedLoad(
+          builder.getInt64Ty(), builder.CreateConstInBoundsGEP1_64(builder.getInt64Ty(), shape, i),
+          llvm::Align(8));
+      const uint64_t slot = i < rank ? i : i + 1; // behind the extents' one more
+      builder.CreateAlignedStore(
+          builder.CreateTrunc(number, builder.getIntNTy(static_cast<unsigned>(width * 8))),
+          builder.CreateConstInBoundsGEP1_64(builder.getInt8Ty(), memory, 8 + slot * width),
+          llvm::Align(width));
+    }
     const bool indirect = expected->isPointerTy() && expected->getPointerAddressSpace() == 0;
     return indirect ? static_cast<llvm::Value*>(memory) : builder.CreateLoad(expected, memory);
   }
@@ -303,6 +347,27 @@ class Lowering {
         node.push_back(text("air.arg_unused"));
       arguments.push_back(llvm::MDNode::get(context_, node));
     }
+    for (const KernelParameter& parameter : kernel.parameters)
+      if (parameter.tensor_rank != 0) {
+        const uint64_t size = uint64_t{16} * parameter.tensor_rank;
+        arguments.push_back(llvm::MDNode::get(
+            context_,
+            {number(arguments.size()), text("air.buffer"), text("air.buffer_size"), number(size),
+             text("air.location_index"), number(parameter.shape_index), number(1), text("air.read"),
+             text("air.address_space"), number(kConstantSpace), text("air.arg_type_size"),
+             number(size), text("air.arg_type_align_size"), number(8), text("air.arg_type_name"),
+             text("tensor_shape"), text("air.arg_name"),
+             text(parameter.declaration->getNameAsString() + ".shape")}));
+      }
+    for (const auto& [question, answer] : kQuestions)
+      if (module_.getFunction(question)) {
+        llvm::Argument* argument = wrapper->getArg(static_cast<unsigned>(arguments.size()));
+        argument->setName(question);
+        arguments.push_back(llvm::MDNode::get(context_, {number(arguments.size()),
+                                                         text((llvm::Twine("air.") + answer).str()),
+                                                         text("air.arg_type_name"), text("ushort"),
+                                                         text("air.arg_name"), text(answer)}));
+      }
     if (kernel.max_threads != 0)
       wrapper->setMetadata("air.max_work_group_size",
                            llvm::MDNode::get(context_, {number(kernel.max_threads)}));
@@ -503,6 +568,30 @@ class Lowering {
     }
   }
 
+  // After inlining the library's questions have become the kernels'.
+  void answer_questions() {
+    for (const auto& [name, answer] : kQuestions) {
+      llvm::Function* question = module_.getFunction(name);
+      if (!question)
+        continue;
+      for (llvm::User* user : llvm::make_early_inc_range(question->users())) {
+        auto* call = llvm::cast<llvm::CallInst>(user);
+        llvm::Argument* found = nullptr;
+        for (llvm::Argument& argument : call->getFunction()->args())
+          if (argument.getName() == name)
+            found = &argument;
+        if (!found) {
+          problem_ = "a function that calls itself asks for '" + std::string(answer) +
+                     "': that is not supported; pass it as an argument";
+          return;
+        }
+        call->replaceAllUsesWith(found);
+        call->eraseFromParent();
+      }
+      question->eraseFromParent();
+    }
+  }
+
   // ------------------------------------------------------------------ canonical form
   void simplify() {
     llvm::LoopAnalysisManager loops;
@@ -523,6 +612,7 @@ class Lowering {
     inlining.addPass(llvm::AlwaysInlinerPass(/*InsertLifetimeIntrinsics=*/false));
     inlining.addPass(llvm::GlobalDCEPass());
     inlining.run(module_, modules);
+    answer_questions();
     if (has_initialisers_) {
       drop_calls_of("llvm.invariant.start");
       localise_initialised_variables();
@@ -566,6 +656,7 @@ class Lowering {
   const CompileOptions& options_;
   llvm::SmallPtrSet<llvm::Function*, 8> keep_;
   bool has_initialisers_ = false;
+  std::string problem_;
   std::vector<llvm::GlobalValue*> function_constants_;
 };
 

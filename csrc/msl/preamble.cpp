@@ -98,9 +98,14 @@ std::string Preamble::without(const std::string& source) const {
 
 std::shared_ptr<const Preamble> find_preamble(const std::string& source,
                                               const CompileOptions& options) {
-  if (options.include_paths.empty())
-    return nullptr; // nothing but empty files of the standard library can be included
   const std::string text = source.substr(0, preamble_length(source));
+  // Most of what can be included without folders are the standard library's
+  // names, which are empty files.
+  const bool reads_headers = !options.include_paths.empty() ||
+                             text.find("tensor") != std::string::npos ||
+                             text.find("MetalPerformancePrimitives") != std::string::npos;
+  if (!reads_headers)
+    return nullptr;
   if (text.empty())
     return nullptr;
   // Held while compiling, too: of many threads that need the same preamble one makes it.

@@ -187,6 +187,14 @@ class Rules final : public clang::RecursiveASTVisitor<Rules> {
     return true;
   }
 
+  bool is_library(const clang::Decl* declaration) const {
+    // The library is a precompiled header of its own; a preamble of the user's
+    // is another one.
+    const clang::SourceManager& sources = context_.getSourceManager();
+    return sources.getFilename(sources.getExpansionLoc(declaration->getLocation()))
+        .starts_with(kLibraryFolder);
+  }
+
  private:
   template <unsigned N>
   clang::DiagnosticBuilder error(clang::SourceLocation where, const char (&format)[N]) {
@@ -215,12 +223,6 @@ class Rules final : public clang::RecursiveASTVisitor<Rules> {
     return air_space(type) == kThreadSpace ? "thread " + text : text;
   }
 
-  bool is_library(const clang::Decl* declaration) const {
-    // The library is a precompiled header of its own; a preamble of the user's is another one.
-    const clang::SourceManager& sources = context_.getSourceManager();
-    return sources.getFilename(sources.getExpansionLoc(declaration->getLocation()))
-        .starts_with(kLibraryFolder);
-  }
   void exempt(const clang::Expr* expression) {
     for (; expression; expression = llvm::cast<clang::ImplicitCastExpr>(expression)->getSubExpr()) {
       if (const auto* whole = llvm::dyn_cast<clang::FullExpr>(expression))
@@ -328,7 +330,8 @@ void check_rules(clang::Sema& sema, llvm::ArrayRef<clang::Token> tokens,
                  llvm::ArrayRef<clang::Decl*> declarations) {
   Rules rules(sema, tokens);
   for (clang::Decl* declaration : declarations)
-    rules.TraverseDecl(declaration);
+    if (!rules.is_library(declaration)) // one of its headers that are not precompiled
+      rules.TraverseDecl(declaration);
 }
 
 } // namespace metalwright::msl

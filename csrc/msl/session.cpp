@@ -38,7 +38,6 @@ constexpr const char* kStandardHeaders[] = {
     "metal_common",
     "metal_compute",
     "metal_config",
-    "metal_cooperative_tensor",
     "metal_curves",
     "metal_compute_info",
     "metal_extended_vector",
@@ -64,7 +63,6 @@ constexpr const char* kStandardHeaders[] = {
     "metal_simdgroup",
     "metal_simdgroup_future",
     "metal_simdgroup_matrix",
-    "metal_tensor",
     "metal_texture",
     "metal_tessellation",
     "metal_tuple",
@@ -76,6 +74,15 @@ constexpr const char* kStandardHeaders[] = {
     "metal_visible_function_table",
     "metal_numbers",
     "simd/simd.h",
+};
+
+// Those that are not in the precompiled library, and which of its headers each
+// is.
+constexpr std::pair<const char*, const char*> kSeparateHeaders[] = {
+    {"metal_tensor", "metal_tensor.h"},
+    {"metal_cooperative_tensor", "metal_cooperative_tensor.h"},
+    {"MetalPerformancePrimitives/MetalPerformancePrimitives.h", "metal_matmul2d.h"},
+    {"MetalPerformancePrimitives/MPPTensorOpsMatMul2d.h", "metal_matmul2d.h"},
 };
 
 // A private member that nothing else empties. An explicit instantiation may name it.
@@ -179,6 +186,11 @@ FileSystem library_headers() {
   for (const char* name : kStandardHeaders)
     files->addFile((kLibraryFolder + "include/" + name).str(), 0,
                    llvm::MemoryBuffer::getMemBuffer("", name));
+  for (const auto& [name, header] : kSeparateHeaders)
+    files->addFile(
+        (kLibraryFolder + "include/" + name).str(), 0,
+        llvm::MemoryBuffer::getMemBufferCopy(
+            ("#include \"" + kLibraryFolder + "library/" + header + "\"\n").str(), name));
   return files;
 }
 
@@ -311,6 +323,8 @@ std::string Session::predefined_macros() const {
     if (major * 100 + minor * 10 >= 310)
       define("__HAVE_BFLOAT__", "1");
     define("__HAVE_SIMDGROUP_MATRIX__", "1");
+    if (major >= 4)
+      define("__HAVE_TENSOR__", "1");
     if (options_.math_mode == MathMode::fast)
       define("__FAST_MATH__", "1");
     for (const auto& [name, value] : options_.macros)

@@ -42,6 +42,13 @@ constexpr std::pair<const char*, unsigned> kNewNames[] = {
     {"memory_order_seq_cst", version(3, 2)},
     {"os_log", version(3, 2)},
     {"os_log_default", version(3, 2)},
+    {"dextents", version(4, 0)},
+    {"tensor_handle", version(4, 0)},
+    {"tensor_inline", version(4, 0)},
+    {"cooperative_tensor", version(4, 0)},
+    {"matmul2d_descriptor", version(4, 0)},
+    {"execution_simdgroup", version(4, 0)},
+    {"execution_simdgroups", version(4, 0)},
 };
 
 class Rewriter {
@@ -79,10 +86,6 @@ class Rewriter {
   // ------------------------------------------------------------------ looking at the input
   clang::IdentifierInfo* identifier(llvm::StringRef name) {
     return preprocessor_.getIdentifierInfo(name);
-  }
-  // A pragma's annotation stands for no text: its length is something else.
-  std::string spelling(size_t index) const {
-    return at(index).isAnnotation() ? std::string() : preprocessor_.getSpelling(at(index));
   }
   const Token& at(size_t index) const { return in_[std::min(index, in_.size() - 1)]; }
   bool is(size_t index, tok::TokenKind kind) const { return at(index).is(kind); }
@@ -487,6 +490,17 @@ class Rewriter {
     } else if (starts_attributes(position_)) {
       attributes();
       return;
+    } else if (token.is(tok::l_square) && holds_indices()) {
+      // `tensor[i, j]`: C++17 would take the comma for an operator and drop i.
+      close_before_.push_back(skip_brackets(position_) - 1);
+      out_.push_back(token);
+      ++position_;
+      for (const char* name : {"metal", "__msl", "indices"}) {
+        emit(tok::coloncolon, token);
+        emit(tok::identifier, token, identifier(name));
+      }
+      emit(tok::l_paren, token);
+      return;
     } else if (token.is(tok::numeric_constant)) {
       number();
       return;
@@ -501,6 +515,20 @@ class Rewriter {
     ++position_;
   }
 
+  // Whether the bracket at position_ is a subscript with commas in it.
+  bool holds_indices() const {
+    if (position_ == 0 || !at(position_ - 1).isOneOf(tok::identifier, tok::r_paren, tok::r_square))
+      return false;
+    const size_t end = skip_brackets(position_) - 1;
+    for (size_t index = position_ + 1; index < end; ++index) {
+      if (at(index).isOneOf(tok::l_paren, tok::l_square, tok::l_brace))
+        index = skip_brackets(index) - 1;
+      else if (is(index, tok::comma))
+        return true;
+    }
+    return false;
+  }
+
   void address_space() {
     const Token& token = at(position_);
     if (const size_t name = array_parameter())
@@ -508,7 +536,8 @@ class Rewriter {
     if (token.getIdentifierInfo() == device_) {
       emit_qualifier(opencl_global_, token);
     } else if (token.getIdentifierInfo() == threadgroup_) {
-      if (declares_variable_in_space())
+      // A member is refused by Clang as it stands.
+      if (declares_variable_in_space() && end_of_class(position_) == 0)
         emit_keyword(tok::kw_static, token);
       emit_qualifier(opencl_local_, token);
     } else if (token.getIdentifierInfo() == constant_) {
@@ -749,6 +778,8 @@ class Rewriter {
       [[fallthrough]];
     case tok::kw_new:
     case tok::kw_virtual:
+    case tok::kw___int128:
+    case tok::kw__Complex:
     case tok::kw_typeid:
     case tok::kw_dynamic_cast:
     case tok::kw_thread_local:

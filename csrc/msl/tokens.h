@@ -22,6 +22,7 @@ namespace metalwright::msl {
 //   f(constant int a[2])                   to `constant int (*a)`
 //   (bfloat)x, half(x), static_cast<T>(x)  to casts of __widened(x): between half and bfloat by way
 //                                          of float (not in the library itself)
+//   tensor[i, j]                           to tensor[indices(i, j)]
 //   "text" as an argument                  to `constant const char*`
 //   `f() const device`, ...                to an attribute in front of the member
 //                                          (clang_attributes.h)

@@ -130,15 +130,32 @@ std::string names_of(const std::vector<ArgumentBinder>& arguments) {
 
 } // namespace
 
+bool is_tensor_shape(const Argument& argument) {
+  return argument.type_name == "tensor_shape";
+}
+
 KernelBinder::KernelBinder(Kernel& native, const DeviceInfo& info, Convention convention_)
     : kernel(native.name()), home{info.kind, info.kind == "metal"}, convention(convention_),
       max_threads(native.max_threads_per_threadgroup()),
       execution_width(native.thread_execution_width()), max_inline_bytes(info.max_inline_bytes),
       waits_in_stream(info.kind == "cpu") {
   for (const Argument& argument : native.arguments()) {
+    if (is_tensor_shape(argument))
+      continue;
     ArgumentBinder binder;
     binder.argument = argument;
-    binder.type = parse_argument_type(argument.type_name);
+    std::string_view type = argument.type_name;
+    // "tensor<half, 2>": the element and the rank.
+    if (const std::size_t comma = type.find(", ");
+        type.starts_with("tensor<") && comma != std::string_view::npos) {
+      for (const Argument& other : native.arguments())
+        if (is_tensor_shape(other) && other.name == argument.name + ".shape") {
+          binder.tensor_rank = other.size / 16;
+          binder.shape_index = other.index;
+        }
+      type = type.substr(7, comma - 7);
+    }
+    binder.type = parse_argument_type(std::string(type));
     binder.name = checked(PyUnicode_InternFromString(argument.name.c_str()));
     binder.is_error_buffer = argument.type_name.ends_with("ErrorMessages");
     (argument.kind == ArgumentKind::buffer               ? buffers
@@ -285,12 +302,17 @@ void Call::bind_buffer(const KernelBinder& binder, const ArgumentBinder& argumen
   const messages::Place place{binder.kernel, argument.argument};
   const bool torch = binder.convention == Convention::torch;
   const bool check = options.check && !torch;
+  const bool shaped = argument.tensor_rank != 0;
   if (is_tensor(value)) {
+    if (shaped)
+      bind_shape(binder, argument, tensor_shape(value));
     if (!first_tensor_elements_ && options.threads == nullptr && options.threadgroups == nullptr)
       first_tensor_elements_ = tensor_element_count(value);
     return bind_memory(binder, argument, tensor_memory(value, place, binder.home), value, check);
   }
   const bool sequence = PyTuple_Check(value) || PyList_Check(value);
+  if (shaped && (PyObject_CheckBuffer(value) == 0 || sequence || is_number(value)))
+    throw messages::not_a_tensor(place, Py_TYPE(value)->tp_name);
   if (sequence || is_number(value)) {
     // Written values would be lost, so device memory takes a number only where torch does and
     // nothing is written.
@@ -305,7 +327,7 @@ void Call::bind_buffer(const KernelBinder& binder, const ArgumentBinder& argumen
                       sequence ? sequence_bytes(value, argument.type, place, memory)
                                : number_bytes(value, argument.type, place, memory));
   }
-  if (const Buffer* const buffer = as_buffer(value)) {
+  if (const Buffer* const buffer = shaped ? nullptr : as_buffer(value)) {
     if (!first_tensor_elements_)
       first_tensor_elements_ = buffer->element_count();
     return bind_memory(binder, argument, buffer_memory(*buffer), value, check);
@@ -317,6 +339,8 @@ void Call::bind_buffer(const KernelBinder& binder, const ArgumentBinder& argumen
     // bytes, bytearray and memoryviews of them are raw: the bytes of a struct, not an array of
     // uchar.
     Memory memory = exports_.back().memory(place);
+    if (shaped)
+      bind_shape(binder, argument, exports_.back().shape(place));
     const bool raw = PyBytes_Check(value) || PyByteArray_Check(value) || PyMemoryView_Check(value);
     if (raw && argument.argument.address_space == AddressSpace::constant &&
         memory.length <= binder.max_inline_bytes)
@@ -324,6 +348,18 @@ void Call::bind_buffer(const KernelBinder& binder, const ArgumentBinder& argumen
     return bind_memory(binder, argument, memory, value, check && !raw);
   }
   throw messages::not_bindable(place, Py_TYPE(value)->tp_name);
+}
+
+void Call::bind_shape(const KernelBinder& binder, const ArgumentBinder& argument,
+                      const std::vector<std::int64_t>& numbers) {
+  if (numbers.size() != 2 * argument.tensor_rank)
+    throw messages::wrong_rank({binder.kernel, argument.argument}, argument.tensor_rank,
+                               numbers.size() / 2);
+  const std::uint64_t size = numbers.size() * sizeof(std::int64_t);
+  std::byte* const bytes = allocate(size);
+  std::memcpy(bytes, numbers.data(), size);
+  dispatch.bindings.push_back(
+      {ArgumentKind::buffer, argument.shape_index, bytes, size, BindingMemory::value});
 }
 
 void Call::bind_handle(const KernelBinder& binder, const ArgumentBinder& argument,

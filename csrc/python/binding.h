@@ -18,6 +18,8 @@ struct ArgumentBinder {
   Argument argument;
   ArgumentType type;
   PyObject* name = nullptr;     // interned; kept for good
+  std::size_t tensor_rank = 0;  // of `tensor<...>`: its shape is bound along with the memory
+  unsigned shape_index = 0;     // where
   bool is_error_buffer = false; // c10::metal::ErrorMessages*, filled by torch's TORCH_REPORT_ERROR
 };
 
@@ -26,6 +28,10 @@ enum class Convention {
   torch, // torch.mps: int64 and float32 unless arg_casts; positions are buffer indices; no dtype
          // checks
 };
+
+// Whether an argument holds the extents and strides of a tensor that is another
+// argument. Nobody passes it: it is bound with the tensor.
+bool is_tensor_shape(const Argument& argument);
 
 struct KernelBinder {
   std::string kernel;
@@ -71,6 +77,8 @@ class Call {
   void bind_handle(const KernelBinder& binder, const ArgumentBinder& argument, PyObject* value);
   void bind_bytes(const KernelBinder& binder, const ArgumentBinder& argument,
                   std::span<std::byte> bytes);
+  void bind_shape(const KernelBinder& binder, const ArgumentBinder& argument,
+                  const std::vector<std::int64_t>& numbers);
   void bind_error_buffer(const KernelBinder& binder, unsigned index);
   void bind_threadgroup_memory(const KernelBinder& binder, PyObject* sizes);
   void set_grid(const KernelBinder& binder, const Options& options);

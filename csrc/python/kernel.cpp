@@ -31,7 +31,8 @@ struct KernelState {
   KernelState(std::shared_ptr<Kernel> kernel_, const DeviceInfo& device, Convention convention)
       : kernel(std::move(kernel_)), binder(*kernel, device, convention) {
     for (const Argument& argument : kernel->arguments())
-      arguments.append(py::cast(argument));
+      if (!is_tensor_shape(argument))
+        arguments.append(py::cast(argument));
   }
 };
 

@@ -102,6 +102,21 @@ Error negative_stride(const Place& place) {
   return at(place, "negative-stride",
             "the array runs backwards in memory (a negative stride); pass a contiguous copy");
 }
+Error odd_stride(const Place& place) {
+  return at(place, "odd-stride",
+            "a stride of the array is no multiple of its elements' size; pass "
+            "a contiguous copy");
+}
+Error not_a_tensor(const Place& place, std::string_view python_type) {
+  return at(place, "not-bindable",
+            "it is a tensor, and an object of type " + quoted(python_type) +
+                " has no shape; pass a torch tensor or a NumPy array");
+}
+Error wrong_rank(const Place& place, std::size_t expected, std::size_t given) {
+  return at(place, "wrong-rank",
+            "the kernel takes a tensor of " + std::to_string(expected) +
+                " dimensions, and this one has " + std::to_string(given));
+}
 Error not_bindable(const Place& place, std::string_view python_type) {
   return at(place, "not-bindable",
             "cannot bind an object of type " + quoted(python_type) +

@@ -30,7 +30,9 @@ struct Names {
   PyObject* device = interned("device");
   PyObject* nbytes = interned("nbytes");
   PyObject* numel = interned("numel");
+  PyObject* shape = interned("shape");
   PyObject* storage_offset = interned("storage_offset");
+  PyObject* stride = interned("stride");
   PyObject* untyped_storage = interned("untyped_storage");
 };
 const Names& names() {
@@ -205,6 +207,20 @@ std::uint64_t tensor_element_count(PyObject* tensor) {
   return unsigned_value(call(tensor, names().numel));
 }
 
+std::vector<std::int64_t> tensor_shape(PyObject* tensor) {
+  std::vector<std::int64_t> numbers;
+  for (const py::object& tuple : {attribute(tensor, names().shape), call(tensor, names().stride)}) {
+    const py::object sequence = owned(PySequence_Tuple(tuple.ptr()));
+    for (Py_ssize_t i = PyTuple_GET_SIZE(sequence.ptr()); i-- > 0;) {
+      const long long number = PyLong_AsLongLong(PyTuple_GET_ITEM(sequence.ptr(), i));
+      if (number == -1 && PyErr_Occurred() != nullptr)
+        throw PythonErrorIsSet();
+      numbers.push_back(number);
+    }
+  }
+  return numbers;
+}
+
 bool tensor_is_contiguous(PyObject* tensor) {
   return call(tensor, names().is_contiguous).ptr() == Py_True;
 }
@@ -245,6 +261,19 @@ Memory BufferExport::memory(const messages::Place& place) const {
 
 std::uint64_t BufferExport::element_count() const {
   return buffer_.itemsize > 0 ? static_cast<std::uint64_t>(buffer_.len / buffer_.itemsize) : 0;
+}
+
+std::vector<std::int64_t> BufferExport::shape(const messages::Place& place) const {
+  std::vector<std::int64_t> numbers(static_cast<std::size_t>(buffer_.ndim) * 2);
+  const auto rank = static_cast<std::size_t>(buffer_.ndim);
+  for (std::size_t i = 0; i < rank; ++i) {
+    const std::size_t axis = rank - 1 - i;
+    if (buffer_.strides[axis] % buffer_.itemsize != 0)
+      throw messages::odd_stride(place);
+    numbers[i] = buffer_.shape[axis];
+    numbers[rank + i] = buffer_.strides[axis] / buffer_.itemsize;
+  }
+  return numbers;
 }
 
 std::string describe_dtype(PyObject* object, ElementType type) {

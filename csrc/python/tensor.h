@@ -7,6 +7,8 @@
 
 #include <pybind11/pybind11.h>
 
+#include <vector>
+
 namespace metalwright::python {
 
 // What is bound: `length` bytes can be reached from `pointer` + `offset`, as in a Binding.
@@ -39,6 +41,11 @@ Memory tensor_memory(PyObject* tensor, const messages::Place& place, const Tenso
 // False for a strided view, whose elements do not fill the memory between its first and its last.
 bool tensor_is_contiguous(PyObject* tensor);
 
+// The extents and then the strides, in elements, of a tensor argument of a
+// kernel: the innermost dimension first, which is the last of the Python
+// object's.
+std::vector<std::int64_t> tensor_shape(PyObject* tensor);
+
 // How many elements it has: what torch takes for `threads` when none are given.
 std::uint64_t tensor_element_count(PyObject* tensor);
 
@@ -53,6 +60,8 @@ class BufferExport {
   ~BufferExport();
   Memory memory(const messages::Place& place) const;
   std::uint64_t element_count() const;
+  // As tensor_shape().
+  std::vector<std::int64_t> shape(const messages::Place& place) const;
 
  private:
   Py_buffer buffer_;

@@ -133,6 +133,8 @@ METAL_CROSS_LANE ulong simd_ballot(bool) METAL_AIR("simd_ballot.i64");
 METAL_CROSS_LANE ulong simd_active_threads_mask() METAL_AIR("simd_active_threads_mask.i64");
 METAL_CONST ushort simdgroup_size() METAL_AIR("get_simdgroup_size.i16");
 METAL_CONST ushort thread_index_in_simdgroup() METAL_AIR("get_thread_index_in_simdgroup.i16");
+// Not one of Apple's. csrc/msl/lower.cpp makes it and the one above an argument of the kernel.
+METAL_CONST ushort simdgroup_index_in_threadgroup() METAL_AIR("msl_simdgroup_index_in_threadgroup");
 } // namespace __air
 
 METAL_FUNC ushort get_simdgroup_size() { return __air::simdgroup_size(); }

@@ -68,6 +68,28 @@ struct sequence_of {
 } // namespace __msl
 template <size_t N>
 using make_index_sequence = typename __make_integer_seq<__msl::sequence_of, size_t, N>::type;
+
+// No size that is known when compiling.
+constexpr constant size_t dynamic_extent = ~size_t(0);
+
+namespace __msl {
+// What the token rewriter makes of the indices in `t[i, j]`. Where nobody takes more than one, the last is
+// meant, as the comma operator has it.
+template <size_t N>
+struct index_list {
+  long at[N];
+  constexpr operator long() const { return at[N - 1]; }
+};
+template <typename T, typename U, typename... More>
+METAL_FUNC constexpr index_list<2 + sizeof...(More)> indices(T first, U second, More... more) {
+  return {{long(first), long(second), long(more)...}};
+}
+// The comma was one of template arguments.
+template <typename T>
+METAL_FUNC constexpr T indices(T only) {
+  return only;
+}
+} // namespace __msl
 } // namespace metal
 
 // As without a debugger attached: the condition is not evaluated.
