@@ -67,6 +67,28 @@ kernel void sum_of_columns(device const float* x, device float* out, constant ui
   out[i] = sum;
 }
 """
+# One thread per row of n.
+WALKS = """
+#include <metal_stdlib>
+using namespace metal;
+#define ARGUMENTS device const float* x, device float* out, constant uint& n, \\
+    uint i [[thread_position_in_grid]]
+kernel void sum(ARGUMENTS) {
+  float sum = 0;
+  for (uint r = 0; r < n; r++) sum += x[i * n + r];
+  out[i] = sum;
+}
+kernel void softmax(ARGUMENTS) {
+  float most = -INFINITY, sum = 0;
+  for (uint r = 0; r < n; r++) most = max(most, x[i * n + r]);
+  for (uint r = 0; r < n; r++) sum += exp(x[i * n + r] - most);
+  for (uint r = 0; r < n; r++) out[i * n + r] = exp(x[i * n + r] - most) / sum;
+}
+kernel void cumsum(ARGUMENTS) {
+  float sum = 0;
+  for (uint r = 0; r < n; r++) out[i * n + r] = sum += x[i * n + r];
+}
+"""
 # One simdgroup for 8 queries of a head of 64, keys and values in blocks of 8: running maximum and
 # sum, the output rescaled by a diagonal matrix.
 ATTENTION = """
@@ -162,6 +184,22 @@ def test_rows_and_columns_of_4096(benchmark, report, name):
     }[name]
     measure(benchmark, report, f"{name} {N} x {N}", ours, theirs)
     torch.testing.assert_close(out, theirs(), rtol=1e-3, atol=2e-3)
+
+
+@pytest.mark.parametrize("name", ["sum", "softmax", "cumsum"])
+def test_one_thread_per_row_of_4096(benchmark, report, name):
+    kernel = getattr(metalwright.compile(WALKS, device="cpu"), name)
+    x = torch.randn(N, N)
+    out = torch.empty(N) if name == "sum" else torch.empty_like(x)
+
+    def ours() -> None:
+        kernel(x, out, N, threads=N, group_size=256, arg_casts="int32")
+
+    def theirs() -> torch.Tensor:
+        return getattr(torch, name)(x, 1)
+
+    measure(benchmark, report, f"{name}, one thread per row of {N} x {N}", ours, theirs)
+    torch.testing.assert_close(out, theirs(), rtol=1e-3, atol=1e-2)
 
 
 def test_attention_of_8_heads_and_1024_tokens(benchmark, report):
