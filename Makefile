@@ -18,6 +18,11 @@ DEMO_PROBLEMS ?= $(addsuffix .py,$(addprefix examples/problems/,\
                    $(addprefix level3/,attention gelu_mlp small_conv_net)))
 DEMO_OUTPUT ?= runs
 
+# Tests that neither keep time nor watch what the machine does: they run on two cores at once.
+SIDE_BY_SIDE := $(wildcard tests/simt tests/engine tests/test_conformance.py tests/test_corpus_*.py \
+                  tests/test_numerics*.py tests/test_msl_*.py tests/test_sanitizer*.py \
+                  tests/test_generation_inductor.py tests/test_example_problems.py tests/test_apple_target.py)
+
 # The tests of the intrinsics drive this program.
 export METALWRIGHT_AIR_CALL := $(BUILD_DIR)/csrc/simt/metalwright_air_call
 # The tests of what the Metal device does with text drive this one.
@@ -78,7 +83,8 @@ lint: setup
 # The smoke tests alone first: if they fail, the rest would only say so at greater length.
 pytest: setup
 	$(BIN)/pytest --quiet -x tests/test_00_smoke.py
-	$(BIN)/pytest $(PYTEST_FLAGS)
+	$(BIN)/pytest $(PYTEST_FLAGS) --numprocesses 2 --dist loadfile $(SIDE_BY_SIDE)
+	$(BIN)/pytest $(PYTEST_FLAGS) $(addprefix --ignore=,$(SIDE_BY_SIDE))
 
 bench: setup
 	$(BIN)/pytest bench --benchmark-only --benchmark-columns=median,iqr,min,rounds --benchmark-group-by=group
