@@ -225,6 +225,8 @@ Session::Session(Kind kind, const CompileOptions& options,
   diagnostics.ErrorLimit = 20;
   compiler_.createDiagnostics(&collector_, /*ShouldOwnClient=*/false);
   compiler_.setTarget(create_air_target());
+  // SYCL's device code asks the host's target how types are called in lambdas' names.
+  compiler_.setAuxTarget(create_air_target());
   compiler_.getTarget().adjust(compiler_.getDiagnostics(), compiler_.getLangOpts());
   if (precompiled.size() != 0)
     builds_on_ = (precompiled.end() - 1)->path;
