@@ -74,7 +74,9 @@ def test_a_run_is_exported(two_runs, tmp_path):
 def test_the_report_names_the_models(two_runs):
     result = run("report", two_runs[0])
     assert "test:m: 2 attempts, 1 of 1 solved, 1 faster" in result.stdout
-    assert "Attempts and what they cost" in (two_runs[0] / "report.html").read_text()
+    page = (two_runs[0] / "report" / "index.html").read_text()
+    assert "test:m" in page
+    assert "Correct by attempt" in page
 
 
 @pytest.mark.parametrize("command", ["show", "export", "resume"])
