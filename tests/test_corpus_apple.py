@@ -1,49 +1,33 @@
 """Kernels that Apple's compiler built run on the CPU device and agree with NumPy and torch."""
 
-import random
-import re
-from collections import defaultdict
-
 import numpy as np
 import pytest
 import torch
 
-from corpora.apple_library import fetch, gemm_parameters
+from corpora.apple_library import failures_to_compile, gemm_parameters, mlx, sample
 
 metalwright = pytest.importorskip("metalwright.runtime")
 
 pytestmark = [pytest.mark.native, pytest.mark.torch, pytest.mark.slow]
 
-COMPILED = 500
 NUMBERS = np.random.default_rng(7)
 
 
 @pytest.fixture(scope="module")
-def library(tmp_path_factory):
+def library():
     try:
-        path = fetch(tmp_path_factory.mktemp("apple"))
+        path, _ = mlx()
     except RuntimeError as reason:
         pytest.skip(str(reason))
     return metalwright.load_metallib(path, device="cpu")
 
 
-def test_a_sample_of_every_family_compiles(library):
-    """500 kernels, as evenly over the families (names without their numbers) as that allows."""
-    families = defaultdict(list)
-    for name in library.kernel_names:
-        families[re.sub(r"\d+", "#", name)].append(name)
-    numbers = random.Random(20)
-    names = sorted(families)
-    numbers.shuffle(names)
-    failures = []
-    for family in names[:COMPILED]:
-        name = numbers.choice(families[family])
-        constants = {c.index: 1 for c in library.describe(name).function_constants}
-        try:
-            assert library.kernel(name, constants).code("asm")
-        except metalwright.Error as error:
-            failures.append(f"{name}: {error}")
-    assert len(names) >= COMPILED
+def test_every_intrinsic_is_known_and_a_sample_of_the_families_compiles(library):
+    """Among the sample are kernels in which, together, every intrinsic of the library occurs."""
+    assert not [use.name for use in library.intrinsics() if not use.is_supported]
+    names = sample(library, 20, 320)
+    assert len(names) >= 320
+    failures = failures_to_compile(library, names)
     assert not failures, "\n".join(failures[:20])
 
 

@@ -4,13 +4,10 @@ The headers in MLX's wheel are templates; what is instantiated here has its comp
 ``mlx.metallib`` of the same wheel. The two give the same bits.
 """
 
-import zipfile
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from corpora.apple_library import fetch
+from corpora.apple_library import mlx
 
 metalwright = pytest.importorskip("metalwright.runtime")
 
@@ -57,21 +54,16 @@ KERNELS = {
 
 
 @pytest.fixture(scope="module")
-def routes(tmp_path_factory):
+def routes():
     """Apple's library and ours."""
-    folder = tmp_path_factory.mktemp("routes")
     try:
-        path = fetch(folder)
+        path, include = mlx()
     except RuntimeError as reason:
         pytest.skip(str(reason))
-    (wheel,) = folder.glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(folder, [n for n in archive.namelist() if n.endswith(".h")])
     source = "#include <metal_stdlib>\nusing namespace metal;\n"
     source += "".join(f'#include "{FOLDER}/{header}"\n' for header in HEADERS)
     for name, (function, arguments) in KERNELS.items():
         source += f'instantiate_kernel("{name}", {function}, {arguments})\n'
-    include = next(parent for parent in Path(folder).rglob("include") if (parent / FOLDER).is_dir())
     ours = metalwright.compile(source, device="cpu", include_paths=[str(include)])
     return metalwright.load_metallib(path, device="cpu"), ours
 

@@ -72,23 +72,26 @@ class NodeReader {
   void move_place(const std::string& more) { place_ += more; }
   const std::string& place() const { return place_; }
 
-  // What follows "air.indirect_argument" if that is next; in a list of members also the members of
-  // a structure inside of the structure may be, which are skipped.
-  const llvm::MDNode* indirect_argument() {
-    const llvm::MDNode* found = nullptr;
-    while (!at_end()) {
-      const llvm::Metadata* next = node_.getOperand(next_).get();
-      const auto* key = llvm::dyn_cast_or_null<llvm::MDString>(next);
-      if (!key)
-        break;
-      ++next_;
-      const auto* value = llvm::dyn_cast_or_null<llvm::MDNode>(metadata("what a key says"));
-      if (!value)
-        fail(key->getString().str() + " is not followed by a node");
-      if (key->getString() == "air.indirect_argument")
-        found = value;
-    }
-    return found;
+  // The next key if it is this one; it is not read past otherwise.
+  bool has_key(llvm::StringRef key) {
+    const auto* next =
+        at_end() ? nullptr : llvm::dyn_cast_or_null<llvm::MDString>(node_.getOperand(next_).get());
+    if (!next || next->getString() != key)
+      return false;
+    ++next_;
+    return true;
+  }
+
+  const llvm::MDNode& node(const char* what) {
+    const auto* node = llvm::dyn_cast_or_null<llvm::MDNode>(metadata(what));
+    if (!node)
+      fail(std::string(what) + " is not a node");
+    return *node;
+  }
+
+  // Whether a number comes next, not a node.
+  bool at_number() const {
+    return !at_end() && llvm::isa_and_nonnull<llvm::ConstantAsMetadata>(node_.getOperand(next_));
   }
 
  private:
@@ -161,24 +164,63 @@ void read_member(const llvm::MDNode& node, const std::string& place, ArgumentMem
   }
 }
 
-// The list behind air.struct_type_info: offset, size, length of an array, type, name, and for an
-// argument buffer what the member is.
-std::vector<ArgumentMember> read_members(const llvm::MDNode& list, const std::string& place) {
-  std::vector<ArgumentMember> members;
+// The structure that a list of members belongs to, inside the argument buffer.
+struct Outer {
+  std::string name;
+  std::uint64_t offset = 0;
+  std::uint64_t id = 0;
+  unsigned depth = 0;
+};
+
+// The list behind air.struct_type_info. A member is: if it is a structure, the list of that one;
+// offset, size, length of an array, type, name; and in an argument buffer what it is, or for a
+// structure the number that its own members' ids count from.
+void read_members(const llvm::MDNode& list, const std::string& place, const Outer& outer,
+                  std::vector<ArgumentMember>& members) {
+  constexpr unsigned kMostDepth = 16;
+  constexpr std::size_t kMostMembers = 4096;
   NodeReader reader(list, place + ", air.struct_type_info");
+  if (outer.depth > kMostDepth)
+    reader.fail("structures lie in each other more than 16 deep");
   while (!reader.at_end()) {
+    const llvm::MDNode* inner =
+        reader.has_key("air.struct_type_info") ? &reader.node("air.struct_type_info") : nullptr;
     ArgumentMember member;
-    member.offset = reader.number("an offset");
+    member.offset = outer.offset + reader.number("an offset");
     member.size = reader.number("a size");
-    reader.number("the length of an array");
+    const std::uint64_t length = reader.number("the length of an array");
     member.type_name = reader.string("a type").str();
-    member.name = reader.string("a name").str();
-    if (const llvm::MDNode* const node = reader.indirect_argument()) {
-      read_member(*node, place, member);
+    const std::string name = reader.string("a name").str();
+    // What a metal::array keeps its elements in has no name in the program.
+    member.name = outer.name.empty()  ? name
+                  : name == "__elems" ? outer.name
+                                      : outer.name + "." + name;
+    if (!reader.has_key("air.indirect_argument"))
+      continue;
+    if (reader.at_number()) {
+      const std::uint64_t id = reader.number("air.indirect_argument");
+      if (inner)
+        read_members(*inner, place, {member.name, member.offset, outer.id + id, outer.depth + 1},
+                     members);
+      continue;
+    }
+    const std::uint64_t stride = member.size;
+    read_member(reader.node("air.indirect_argument"), place, member);
+    member.id += static_cast<unsigned>(outer.id);
+    if (members.size() + std::max<std::uint64_t>(length, 1) > kMostMembers)
+      reader.fail("it has more than 4096 members");
+    if (length == 0) {
       members.push_back(std::move(member));
+      continue;
+    }
+    for (std::uint64_t i = 0; i < length; ++i) {
+      ArgumentMember element = member;
+      element.name += "[" + std::to_string(i) + "]";
+      element.offset += i * stride;
+      element.id += static_cast<unsigned>(i);
+      members.push_back(std::move(element));
     }
   }
-  return members;
 }
 
 void read_buffer(NodeReader& reader, EntryPoint& entry, unsigned position, bool is_indirect,
@@ -212,7 +254,7 @@ void read_buffer(NodeReader& reader, EntryPoint& entry, unsigned position, bool 
     } else if (key == "air.struct_type_info" || key == "air.indirect_argument") {
       const auto* node = llvm::dyn_cast_or_null<llvm::MDNode>(reader.metadata(key.data()));
       if (is_indirect && node && key == "air.struct_type_info")
-        argument.members = read_members(*node, reader.place());
+        read_members(*node, reader.place(), {}, argument.members);
     } else if (key == "air.arg_type_size") {
       argument.size = reader.number("air.arg_type_size");
     } else if (key == "air.arg_type_align_size") {

@@ -60,7 +60,8 @@ class CpuDevice final : public Device {
   std::shared_ptr<Library> compile(std::string_view source,
                                    const CompileOptions& options) override {
     install_signal_handlers();
-    return std::make_shared<CpuLibrary>(msl::compile(source, options), options.check);
+    return std::make_shared<CpuLibrary>(msl::compile(source, options), options.check,
+                                        ProgramSource{std::string(source), options});
   }
 
   std::shared_ptr<Library> load_metallib(const std::string& path) override {

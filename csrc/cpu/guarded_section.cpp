@@ -45,6 +45,18 @@ std::uintptr_t stack_pointer(const void* context) {
 #endif
 }
 
+// Where the interrupted thread was, for the one whose failure counts.
+void note_place(Failure& failure, const void* context) {
+  const auto* registers = &static_cast<const ucontext_t*>(context)->uc_mcontext;
+  failure.stack_pointer = stack_pointer(context);
+#if defined(__x86_64__)
+  failure.instruction = static_cast<std::uintptr_t>(registers->gregs[REG_RIP]);
+#else
+  failure.instruction = static_cast<std::uintptr_t>(registers->pc);
+  failure.return_address = static_cast<std::uintptr_t>(registers->regs[30]);
+#endif
+}
+
 void unblock(int signal) {
   sigset_t set;
   sigemptyset(&set);
@@ -88,11 +100,10 @@ struct ThreadState::Handlers {
     Supervision* supervision = state && state->inside_ ? state->supervision_.load() : nullptr;
     if (!supervision)
       return call_previous(signal, info, context);
-    if (signal == SIGSEGV || signal == SIGBUS) {
-      if (supervision->failure.set(Failure::Kind::memory_access))
-        supervision->failure.address = reinterpret_cast<std::uintptr_t>(info->si_addr);
-    } else {
-      supervision->failure.set(Failure::Kind::trap);
+    const bool accesses = signal == SIGSEGV || signal == SIGBUS;
+    if (supervision->failure.set(accesses ? Failure::Kind::memory_access : Failure::Kind::trap)) {
+      supervision->failure.address = reinterpret_cast<std::uintptr_t>(info->si_addr);
+      note_place(supervision->failure, context);
     }
     leave(*state, signal);
   }

@@ -35,8 +35,12 @@ struct Failure {
   };
   std::atomic<Kind> kind{Kind::none};
   std::uintptr_t address = 0; // memory_access
-  unsigned site = 0;          // divergent_barrier
-  unsigned other_site = 0;    // ... and where the others are, or the same
+  // memory_access and trap: where the thread was. The return address is 0 where it is on the stack.
+  std::uintptr_t instruction = 0;
+  std::uintptr_t stack_pointer = 0;
+  std::uintptr_t return_address = 0;
+  unsigned site = 0;       // divergent_barrier
+  unsigned other_site = 0; // ... and where the others are, or the same
   std::uint32_t threadgroup[3] = {};
 
   bool any() const { return kind.load(std::memory_order_acquire) != Kind::none; }

@@ -81,7 +81,7 @@ CpuKernel::CpuKernel(std::shared_ptr<SharedModule> shared, const std::string& na
   }
   // A loop inside hinders LLVM's vectoriser, not the simdgroup engine.
   if (prepared.cross_lane.empty() && !prepared.has_loop && choice_ == EngineChoice::automatic) {
-    general_ = load(simt::lower_to_loop(std::move(prepared), host_target()));
+    general_ = load(simt::lower_to_loop(std::move(prepared), host_target()), {});
     general_->reason = "it has no loops, no barriers and no simdgroup or quadgroup functions";
     return;
   }
@@ -133,8 +133,10 @@ simt::Shape CpuKernel::usual_shape() const {
   return shape;
 }
 
-std::unique_ptr<CpuKernel::Variant> CpuKernel::load(simt::KernelCode code) {
+std::unique_ptr<CpuKernel::Variant> CpuKernel::load(simt::KernelCode code,
+                                                    const simt::Shape& shape) {
   auto variant = std::make_unique<Variant>();
+  variant->shape = shape;
   variant->object = std::make_unique<LoadedObject>(emit_object(*code.module), simt::kEntryName);
   variant->executable.entry = variant->object->entry();
   variant->executable.engine = code.engine;
@@ -158,14 +160,14 @@ const CpuKernel::Variant& CpuKernel::variant(const simt::Shape& shape) {
   simt::KernelCode code = lower(shape, reason);
   std::unique_ptr<Variant> made;
   if (code.engine == simt::Engine::vector_loop) {
-    general_ = load(std::move(code));
+    general_ = load(std::move(code), shape);
     general_->reason = reason;
     return *general_;
   }
   if (code.engine == simt::Engine::checked) {
     // One serves every size.
     if (!general_) {
-      general_ = load(std::move(code));
+      general_ = load(std::move(code), shape);
       general_->reason = reason;
     }
     if (choice_ == EngineChoice::checked)
@@ -173,8 +175,9 @@ const CpuKernel::Variant& CpuKernel::variant(const simt::Shape& shape) {
     made = std::make_unique<Variant>();
     made->executable = general_->executable;
     made->sites = general_->sites;
+    made->shape = shape;
   } else {
-    made = load(std::move(code));
+    made = load(std::move(code), shape);
   }
   made->reason = reason;
   return *variants_.emplace(shape, std::move(made)).first->second;
@@ -332,23 +335,84 @@ std::string CpuKernel::describe_address(std::uintptr_t address, const Dispatch& 
   return best;
 }
 
-std::string CpuKernel::describe_site(unsigned site, const Executable& executable) const {
-  const std::lock_guard lock(shared_->mutex);
-  const Variant* variant = general_.get();
+// With the module's lock held.
+const CpuKernel::Variant* CpuKernel::variant_of(const Executable& executable) const {
   for (const auto& [shape, candidate] : variants_)
     if (&candidate->executable == &executable)
-      variant = candidate.get();
-  if (!variant || site >= variant->sites.size())
+      return candidate.get();
+  return general_.get();
+}
+
+std::string CpuKernel::describe_site(unsigned site, const Executable& executable,
+                                     const std::vector<simt::Site>& sites) const {
+  if (site >= sites.size())
     // The simdgroup engine knows who is missing, not where they are.
     return executable.engine == simt::Engine::simdgroup ? "its end or elsewhere in it"
                                                         : "the end of the kernel";
-  const simt::Site& found = variant->sites[site];
+  const simt::Site& found = sites[site];
   std::string text = found.what;
   if (found.line != 0)
     text += " at " + (found.file.empty() ? "line " : found.file + ":") + std::to_string(found.line);
   else
     text += " (cross-lane operation " + std::to_string(site + 1) + " of the kernel)";
   return text;
+}
+
+simt::KernelCode CpuKernel::code_for(const simt::Shape& shape) const {
+  std::string reason;
+  return prepared_ ? lower(shape, reason)
+                   : simt::lower_to_loop(simt::prepare_kernel(specialise().entry, host_target()),
+                                         host_target());
+}
+
+bool CpuKernel::with_lines(const Variant& variant,
+                           llvm::function_ref<void(simt::KernelCode&)> use) const {
+  if (!shared_->source || observed_)
+    return false;
+  try {
+    msl::CompiledModule compiled =
+        msl::compile(shared_->source->text, shared_->source->options, msl::Places::kept);
+    // Nobody else knows this module: no lock.
+    auto shared = std::make_shared<SharedModule>();
+    shared->context = std::move(compiled.context);
+    shared->module = std::move(compiled.module);
+    CpuKernel again(shared, name_, constants_);
+    again.choice_ = choice_;
+    simt::KernelCode code = again.code_for(variant.shape);
+    use(code);
+    return true;
+  } catch (const Error&) {
+    return false; // a file that it includes has changed: the error goes without a place
+  }
+}
+
+std::optional<SourcePlace> CpuKernel::place_of(const Failure& failure) const {
+  const std::lock_guard lock(shared_->mutex);
+  const Variant* variant = nullptr;
+  std::optional<std::uint64_t> offset;
+  auto try_variant = [&](const Variant& candidate) {
+    if (offset || !candidate.object)
+      return;
+    offset = faulting_offset(failure, *candidate.object);
+    variant = &candidate;
+  };
+  if (general_)
+    try_variant(*general_);
+  for (const auto& [shape, candidate] : variants_)
+    try_variant(*candidate);
+  std::optional<SourcePlace> place;
+  if (offset)
+    with_lines(*variant, [&](simt::KernelCode& code) {
+      place = find_place(emit_object(*code.module), *variant->object, *offset, *shared_->source);
+    });
+  return place;
+}
+
+void CpuKernel::fail_at(const char* code, std::string message,
+                        const std::optional<SourcePlace>& place) const {
+  if (!place)
+    throw DispatchError(code, message);
+  throw LocatedDispatchError(code, diagnostic_at(*place, std::move(message), *shared_->source));
 }
 
 void CpuKernel::fail(const Failure& failure, const Dispatch& dispatch,
@@ -366,20 +430,39 @@ void CpuKernel::fail(const Failure& failure, const Dispatch& dispatch,
     throw DispatchError(errors::interrupted, who + " was interrupted");
   case Failure::Kind::memory_access: {
     const std::string where = describe_address(failure.address, dispatch);
-    throw DispatchError(errors::invalid_memory_access, who + " accessed invalid memory at " +
-                                                           hexadecimal(failure.address) +
-                                                           (where.empty() ? "" : ", " + where));
+    fail_at(errors::invalid_memory_access,
+            who + " accessed invalid memory at " + hexadecimal(failure.address) +
+                (where.empty() ? "" : ", " + where),
+            place_of(failure));
   }
   case Failure::Kind::trap:
-    throw DispatchError(errors::kernel_trap, who + " executed a trap or an illegal instruction");
-  case Failure::Kind::divergent_barrier:
-    throw DispatchError(errors::divergent_barrier,
-                        who + ", threadgroup (" + std::to_string(failure.threadgroup[0]) + ", " +
-                            std::to_string(failure.threadgroup[1]) + ", " +
-                            std::to_string(failure.threadgroup[2]) + "): some threads wait at " +
-                            describe_site(failure.site, executable) + " while others are at " +
-                            describe_site(failure.other_site, executable) +
-                            ": every thread of a threadgroup must reach every barrier");
+    fail_at(errors::kernel_trap, who + " executed a trap or an illegal instruction",
+            place_of(failure));
+  case Failure::Kind::divergent_barrier: {
+    std::vector<simt::Site> sites;
+    {
+      const std::lock_guard lock(shared_->mutex);
+      const Variant* variant = variant_of(executable);
+      if (variant) {
+        sites = variant->sites;
+        with_lines(*variant, [&](simt::KernelCode& code) {
+          if (code.sites.size() == sites.size())
+            sites = std::move(code.sites);
+        });
+      }
+    }
+    std::optional<SourcePlace> place;
+    if (failure.site < sites.size() && sites[failure.site].line != 0 && shared_->source)
+      place = {sites[failure.site].file, sites[failure.site].line, sites[failure.site].column};
+    fail_at(errors::divergent_barrier,
+            who + ", threadgroup (" + std::to_string(failure.threadgroup[0]) + ", " +
+                std::to_string(failure.threadgroup[1]) + ", " +
+                std::to_string(failure.threadgroup[2]) + "): some threads wait at " +
+                describe_site(failure.site, executable, sites) + " while others are at " +
+                describe_site(failure.other_site, executable, sites) +
+                ": every thread of a threadgroup must reach every barrier",
+            place);
+  }
   case Failure::Kind::out_of_memory:
     throw Error(errors::out_of_memory, who + ": there is no memory for the threads' stacks");
   case Failure::Kind::none:
@@ -436,11 +519,7 @@ std::string CpuKernel::code(std::string_view stage) {
     const std::lock_guard plan_lock(plan_mutex_);
     shape = last_plan_.whole ? last_plan_.shape : usual_shape();
   }
-  std::string reason;
-  simt::KernelCode code =
-      prepared_ ? lower(shape, reason)
-                : simt::lower_to_loop(simt::prepare_kernel(specialise().entry, host_target()),
-                                      host_target());
+  const simt::KernelCode code = code_for(shape);
   return stage == "llvm" ? print(*code.module) : emit_assembly(*code.module);
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "air/entry_points.h"
+#include "cpu/fault_place.h"
 #include "cpu/grid_job.h"
 #include "cpu/loaded_object.h"
 #include "device.h"
@@ -20,6 +21,8 @@ struct SharedModule {
   std::mutex mutex;
   std::unique_ptr<llvm::LLVMContext> context;
   std::unique_ptr<llvm::Module> module;
+  // What it was compiled from; nothing for AIR that came as such.
+  std::optional<ProgramSource> source;
 };
 
 // Which engine is allowed; for developers, from the environment variable METALWRIGHT_CPU_ENGINE:
@@ -55,6 +58,7 @@ class CpuKernel final : public Kernel {
     std::vector<simt::Site> sites;
     simt::CheckTables checks; // of an observed kernel
     std::string reason;       // why this engine
+    simt::Shape shape;        // what it was made for
   };
   // The code for a dispatch.
   struct Plan {
@@ -68,11 +72,21 @@ class CpuKernel final : public Kernel {
   // Both with the module's lock held.
   const Variant& variant(const simt::Shape& shape);
   simt::KernelCode lower(const simt::Shape& shape, std::string& reason) const;
-  static std::unique_ptr<Variant> load(simt::KernelCode code);
+  static std::unique_ptr<Variant> load(simt::KernelCode code, const simt::Shape& shape);
+  // The same code again; with the module's lock held.
+  simt::KernelCode code_for(const simt::Shape& shape) const;
+  // Makes the code of a variant once more from its source, with places, and hands it over. False if
+  // that is not possible.
+  bool with_lines(const Variant& variant, llvm::function_ref<void(simt::KernelCode&)> use) const;
+  std::optional<SourcePlace> place_of(const Failure& failure) const;
+  [[noreturn]] void fail_at(const char* code, std::string message,
+                            const std::optional<SourcePlace>& place) const;
   [[noreturn]] void fail(const Failure& failure, const Dispatch& dispatch,
                          const Executable& executable) const;
   std::string describe_address(std::uintptr_t address, const Dispatch& dispatch) const;
-  std::string describe_site(unsigned site, const Executable& executable) const;
+  std::string describe_site(unsigned site, const Executable& executable,
+                            const std::vector<simt::Site>& sites) const;
+  const Variant* variant_of(const Executable& executable) const;
 
   std::shared_ptr<SharedModule> shared_;
   std::string name_;

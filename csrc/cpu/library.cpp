@@ -5,11 +5,13 @@
 
 namespace metalwright::cpu {
 
-CpuLibrary::CpuLibrary(msl::CompiledModule module, bool observed)
+CpuLibrary::CpuLibrary(msl::CompiledModule module, bool observed,
+                       std::optional<ProgramSource> source)
     : shared_(std::make_shared<SharedModule>()), observed_(observed),
       warnings_(std::move(module.warnings)) {
   shared_->context = std::move(module.context);
   shared_->module = std::move(module.module);
+  shared_->source = std::move(source);
   for (const air::EntryPoint& entry : air::read_entry_points(*shared_->module))
     names_.push_back(entry.name);
   for (air::FunctionConstantGlobal& global : air::read_function_constants(*shared_->module))

@@ -13,7 +13,9 @@ class CpuLibrary final : public Library {
  public:
   // Throws Error("invalid-air") if the module's metadata is not right.
   // `observed`: its kernels are for the sanitiser.
-  explicit CpuLibrary(msl::CompiledModule module, bool observed = false);
+  // `source`: what it was compiled from, if it is known.
+  explicit CpuLibrary(msl::CompiledModule module, bool observed = false,
+                      std::optional<ProgramSource> source = std::nullopt);
 
   std::vector<std::string> kernel_names() const override { return names_; }
   std::vector<FunctionConstant> function_constants() const override { return constants_; }

@@ -7,10 +7,11 @@
 
 #include <llvm/ExecutionEngine/RTDyldMemoryManager.h>
 #include <llvm/ExecutionEngine/RuntimeDyld.h>
-#include <llvm/Object/ObjectFile.h>
+#include <llvm/Object/ELFObjectFile.h>
 #include <llvm/Support/LEB128.h>
 #include <llvm/Support/MathExtras.h>
 #include <llvm/Support/Memory.h>
+#include <llvm/Support/xxhash.h>
 
 #include <sys/mman.h>
 #include <unistd.h>
@@ -122,6 +123,25 @@ static std::size_t read_stack_sizes(const llvm::object::ObjectFile& object) {
   return sum;
 }
 
+std::optional<CodeSection> find_code(const llvm::object::ObjectFile& object,
+                                     llvm::StringRef function) {
+  for (const llvm::object::SymbolRef& symbol : object.symbols()) {
+    auto name = symbol.getName();
+    auto section = symbol.getSection();
+    if (!name || !section || *name != function || *section == object.section_end()) {
+      llvm::consumeError(name.takeError());
+      llvm::consumeError(section.takeError());
+      continue;
+    }
+    auto contents = (*section)->getContents();
+    if (contents)
+      return CodeSection{**section, contents->size(),
+                         llvm::xxh3_64bits(llvm::arrayRefFromStringRef(*contents))};
+    llvm::consumeError(contents.takeError());
+  }
+  return std::nullopt;
+}
+
 LoadedObject::LoadedObject(llvm::ArrayRef<char> bytes, const char* symbol)
     : memory_(std::make_unique<Memory>()) {
   auto fail = [](const std::string& what) { throw Error(errors::code_generation, what); };
@@ -144,6 +164,11 @@ LoadedObject::LoadedObject(llvm::ArrayRef<char> bytes, const char* symbol)
   entry_ = linker.getSymbolLocalAddress(symbol);
   if (!entry_)
     fail("the object file does not define its entry");
+  if (const std::optional<CodeSection> code = find_code(**object, symbol)) {
+    code_ = loaded->getSectionLoadAddress(code->section);
+    code_size_ = code->size;
+    code_hash_ = code->hash;
+  }
   std::string message;
   if (memory_->finalizeMemory(&message))
     fail(message);

@@ -3,10 +3,12 @@
 
 #include "air/entry_points.h"
 #include "air/function_constants.h"
+#include "air/intrinsics.h"
 #include "air/metallib.h"
 #include "air/verify.h"
 #include "cpu/device.h"
 #include "errors.h"
+#include "simt/kernel_code.h"
 
 #include <llvm/Bitcode/BitcodeReader.h>
 #include <llvm/Support/MemoryBuffer.h>
@@ -18,15 +20,34 @@ namespace metalwright::cpu {
 
 namespace {
 
+llvm::StringRef as_text(std::span<const std::byte> bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+std::unique_ptr<llvm::MemoryBuffer> open_file(const std::string& path) {
+  auto file = llvm::MemoryBuffer::getFile(path, /*IsText=*/false,
+                                          /*RequiresNullTerminator=*/false);
+  if (!file)
+    throw Error(errors::no_such_file, path + ": " + file.getError().message());
+  return std::move(*file);
+}
+
+std::vector<air::MetallibFunction> kernels_of(const llvm::MemoryBuffer& file) {
+  const llvm::StringRef content = file.getBuffer();
+  std::vector<air::MetallibFunction> functions =
+      air::read_metallib({reinterpret_cast<const std::byte*>(content.data()), content.size()});
+  // Vertex, fragment and the others are not for a compute device.
+  std::erase_if(functions, [](const air::MetallibFunction& function) {
+    return function.kind != air::FunctionKind::kernel;
+  });
+  return functions;
+}
+
 class MetallibLibrary final : public Library {
  public:
   MetallibLibrary(std::unique_ptr<llvm::MemoryBuffer> file, const std::string& path)
       : file_(std::move(file)), path_(path) {
-    const llvm::StringRef content = file_->getBuffer();
-    for (air::MetallibFunction& function :
-         air::read_metallib({reinterpret_cast<const std::byte*>(content.data()), content.size()})) {
-      if (function.kind != air::FunctionKind::kernel)
-        continue; // vertex, fragment and the others are not for a compute device
+    for (air::MetallibFunction& function : kernels_of(*file_)) {
       names_.push_back(function.name);
       functions_.emplace(function.name, function.bitcode);
     }
@@ -75,10 +96,8 @@ class MetallibLibrary final : public Library {
                                               std::to_string(names_.size()) + " kernels");
     msl::CompiledModule parsed;
     parsed.context = std::make_unique<llvm::LLVMContext>();
-    const llvm::StringRef bitcode(reinterpret_cast<const char*>(found->second.data()),
-                                  found->second.size());
-    auto module =
-        llvm::parseBitcodeFile(llvm::MemoryBufferRef(bitcode, found->first), *parsed.context);
+    auto module = llvm::parseBitcodeFile(
+        llvm::MemoryBufferRef(as_text(found->second), found->first), *parsed.context);
     if (!module)
       throw Error(errors::invalid_air,
                   "kernel '" + found->first + "': " + llvm::toString(module.takeError()));
@@ -98,11 +117,29 @@ class MetallibLibrary final : public Library {
 } // namespace
 
 std::shared_ptr<Library> open_metallib(const std::string& path) {
-  auto file = llvm::MemoryBuffer::getFile(path, /*IsText=*/false,
-                                          /*RequiresNullTerminator=*/false);
-  if (!file)
-    throw Error(errors::no_such_file, path + ": " + file.getError().message());
-  return std::make_shared<MetallibLibrary>(std::move(*file), path);
+  return std::make_shared<MetallibLibrary>(open_file(path), path);
+}
+
+std::vector<IntrinsicUse> metallib_intrinsics(const std::string& path) {
+  const std::unique_ptr<llvm::MemoryBuffer> file = open_file(path);
+  std::map<std::string, IntrinsicUse> uses;
+  for (const air::MetallibFunction& kernel : kernels_of(*file)) {
+    llvm::LLVMContext context;
+    auto module = llvm::getLazyBitcodeModule(
+        llvm::MemoryBufferRef(as_text(kernel.bitcode), kernel.name), context);
+    if (!module)
+      throw Error(errors::invalid_air,
+                  "kernel '" + kernel.name + "': " + llvm::toString(module.takeError()));
+    for (const std::string& name : air::declared_intrinsics(**module)) {
+      IntrinsicUse& use = uses[name];
+      if (use.kernels++ == 0)
+        use = {name, 1, kernel.name, simt::is_supported_intrinsic(name)};
+    }
+  }
+  std::vector<IntrinsicUse> sorted;
+  for (auto& [name, use] : uses)
+    sorted.push_back(std::move(use));
+  return sorted;
 }
 
 } // namespace metalwright::cpu

@@ -79,7 +79,7 @@ struct Outcome {
 };
 
 Outcome compile_here(const std::string& source, const CompileOptions& options,
-                     const Precompiled& library) {
+                     const Precompiled& library, Places places) {
   Outcome outcome;
   std::string problem;
   const std::shared_ptr<const Preamble> preamble = find_preamble(source, options);
@@ -101,6 +101,12 @@ Outcome compile_here(const std::string& source, const CompileOptions& options,
     if (ok) {
       // SYCL is the source of the address spaces, not of any rule of code generation.
       compiler.getLangOpts().SYCLIsDevice = false;
+      if (places == Places::kept) {
+        clang::CodeGenOptions& code = compiler.getCodeGenOpts();
+        code.setDebugInfo(llvm::codegenoptions::DebugLineTablesOnly);
+        code.DebugColumnInfo = true;
+        code.DebugCompilationDir = "/"; // as in session.cpp
+      }
       outcome.compiled.context = std::make_unique<llvm::LLVMContext>();
       const std::unique_ptr<clang::CodeGenerator> generator(clang::CreateLLVMCodeGen(
           compiler.getDiagnostics(), options.file_name, &compiler.getVirtualFileSystem(),
@@ -146,7 +152,7 @@ void check(const CompileOptions& options) {
 
 } // namespace
 
-CompiledModule compile(std::string_view source, const CompileOptions& options) {
+CompiledModule compile(std::string_view source, const CompileOptions& options, Places places) {
   check(options);
   const std::string text(source);
   Outcome outcome;
@@ -155,7 +161,7 @@ CompiledModule compile(std::string_view source, const CompileOptions& options) {
     const Precompiled library = precompiled_library();
     has_library = !library.path.empty();
     if (has_library)
-      outcome = compile_here(text, options, library);
+      outcome = compile_here(text, options, library, places);
   });
   if (!has_library)
     throw Error("broken-installation", "the Metal standard library could not be loaded");

@@ -14,7 +14,11 @@ struct CompiledModule {
   std::vector<Diagnostic> warnings;
 };
 
+// Whether instructions keep their places in the source. They do not change the code.
+enum class Places : bool { dropped, kept };
+
 // Thread-safe. Throws CompileError with all diagnostics if there is at least one error.
-CompiledModule compile(std::string_view source, const CompileOptions& options);
+CompiledModule compile(std::string_view source, const CompileOptions& options,
+                       Places places = Places::dropped);
 
 } // namespace metalwright::msl

@@ -1,7 +1,7 @@
 // The one place where C++ exceptions become Python exceptions.
 #include "python/errors.h"
 
-#include "device.h"
+#include "located_error.h"
 
 #include <new>
 
@@ -37,6 +37,16 @@ py::object text(const char* message) {
       message, static_cast<Py_ssize_t>(std::char_traits<char>::length(message)), "replace"));
 }
 
+void raise_located(const LocatedDispatchError& error) {
+  if (types.dispatch_error == nullptr)
+    return raise(types.dispatch_error, error.code(), text(error.what()));
+  const py::object instance = py::reinterpret_steal<py::object>(
+      PyObject_CallFunction(types.dispatch_error, "sOsO", error.code().c_str(),
+                            text(error.what()).ptr(), "", py::cast(error.diagnostic()).ptr()));
+  if (instance)
+    PyErr_SetObject(types.dispatch_error, instance.ptr());
+}
+
 } // namespace
 
 void set_python_error() noexcept {
@@ -50,6 +60,12 @@ void set_python_error() noexcept {
       for (const Diagnostic& diagnostic : error.diagnostics())
         diagnostics.append(py::cast(diagnostic));
       raise(types.compile_error, error.what(), diagnostics);
+    } catch (...) {
+      PyErr_SetString(PyExc_RuntimeError, error.what());
+    }
+  } catch (const LocatedDispatchError& error) {
+    try {
+      raise_located(error);
     } catch (...) {
       PyErr_SetString(PyExc_RuntimeError, error.what());
     }

@@ -3,6 +3,10 @@
 
 #include "python/errors.h"
 
+#if METALWRIGHT_CPU
+#include "cpu/metallib_library.h"
+#endif
+
 #include <pybind11/stl.h>
 
 namespace py = pybind11;
@@ -78,6 +82,15 @@ void register_library(py::module_& module) {
         const py::gil_scoped_release released;
         return self.library->describe(name);
       });
+#if METALWRIGHT_CPU
+  py::class_<cpu::IntrinsicUse>(module, "IntrinsicUse")
+      .def_readonly("name", &cpu::IntrinsicUse::name)
+      .def_readonly("kernels", &cpu::IntrinsicUse::kernels)
+      .def_readonly("example", &cpu::IntrinsicUse::example)
+      .def_readonly("is_supported", &cpu::IntrinsicUse::is_supported);
+  module.def("metallib_intrinsics", &cpu::metallib_intrinsics, py::arg("path"),
+             py::call_guard<py::gil_scoped_release>());
+#endif
   py::class_<KernelDescription>(module, "KernelDescription")
       .def_readonly("name", &KernelDescription::name)
       .def_readonly("arguments", &KernelDescription::arguments)

@@ -226,7 +226,7 @@ ExtractedKernel extract(const air::EntryPoint& entry, const llvm::DataLayout& la
   kernel.module = std::make_unique<llvm::Module>(entry.name, entry.function->getContext());
   kernel.module->setDataLayout(layout);
   kernel.module->setTargetTriple(triple);
-  if (entry.function->getSubprogram())
+  if (entry.function->getParent()->getModuleFlag("Debug Info Version"))
     kernel.module->addModuleFlag(llvm::Module::Warning, "Debug Info Version",
                                  llvm::DEBUG_METADATA_VERSION);
   kernel.function = Extractor(*kernel.module).copy(*entry.function);

@@ -9,6 +9,7 @@
 #include "simt/extract.h"
 #include "simt/instrument.h"
 #include "simt/lower_intrinsics.h"
+#include "simt/matrix_forms.h"
 #include "simt/optimise.h"
 #include "simt/value_checks.h"
 #include "simt/vector_loop.h"
@@ -17,6 +18,7 @@
 #include <llvm/Analysis/LoopInfo.h>
 #include <llvm/Analysis/ScalarEvolution.h>
 #include <llvm/Analysis/TargetLibraryInfo.h>
+#include <llvm/IR/DebugInfoMetadata.h>
 #include <llvm/IR/Dominators.h>
 #include <llvm/IR/IRBuilder.h>
 #include <llvm/IR/InstIterator.h>
@@ -35,12 +37,32 @@ void define_divisions(llvm::Module& module) {
       define_division(function);
 }
 
+bool asks_for_simdgroup_size(llvm::StringRef name) {
+  return name.starts_with("air.get_simdgroup_size") ||
+         name.starts_with("air.get_threads_per_simdgroup");
+}
+
+// An entry point that the front end put around a function of the program has no scope of its own,
+// but the code of that function, whose places count only in a function that has one.
+void adopt_scope(llvm::Function& kernel) {
+  for (llvm::Instruction& instruction : llvm::instructions(kernel)) {
+    const llvm::DebugLoc& location = instruction.getDebugLoc();
+    if (!location)
+      continue;
+    llvm::DISubprogram* scope =
+        llvm::cast<llvm::DILocalScope>(location->getInlinedAtScope())->getSubprogram();
+    if (!kernel.getSubprogram())
+      kernel.setSubprogram(scope);
+    else if (kernel.getSubprogram() != scope)
+      instruction.setDebugLoc({}); // of a function that is not this one
+  }
+}
+
 // Queries that have one answer on this device.
 void fold_queries(llvm::Module& module) {
   for (llvm::Function& function : llvm::make_early_inc_range(module)) {
     llvm::StringRef name = function.getName();
-    const bool size = name.starts_with("air.get_simdgroup_size") ||
-                      name.starts_with("air.get_threads_per_simdgroup");
+    const bool size = asks_for_simdgroup_size(name);
     // `is_uniform` is only ever assumed to hold.
     if (!size && !name.starts_with("air.is_uniform"))
       continue;
@@ -152,6 +174,15 @@ const char* name(Engine engine) {
   return "";
 }
 
+bool is_supported_intrinsic(llvm::StringRef name) {
+  llvm::StringRef matrix = name;
+  if (matrix.consume_front("air.simdgroup_matrix_8x8_"))
+    return llvm::is_contained<llvm::StringRef>(
+        {"load", "store", "init_filled", "init_diag", "multiply", "multiply_accumulate"},
+        matrix.split('.').first);
+  return is_convergent_name(name) || asks_for_simdgroup_size(name) || has_lowering(name);
+}
+
 PreparedKernel prepare_kernel(const air::EntryPoint& original, llvm::TargetMachine& target,
                               bool observed) {
   PreparedKernel kernel;
@@ -169,6 +200,7 @@ PreparedKernel prepare_kernel(const air::EntryPoint& original, llvm::TargetMachi
   else
     define_divisions(module);
   fold_queries(module);
+  unify_matrix_calls(module);
   protect_convergent_calls(module);
   std::vector<std::string> unknown = lower_intrinsics(module);
   std::erase_if(unknown, [](const std::string& name) { return is_convergent_name(name); });
@@ -180,6 +212,7 @@ PreparedKernel prepare_kernel(const air::EntryPoint& original, llvm::TargetMachi
     promote_initialised_variables(*entry.function);
   } else {
     simplify(module, *entry.function, target);
+    adopt_scope(*entry.function);
   }
   kernel.layout = layout_threadgroup_variables(module);
   kernel.is_recursive = check_calls(entry, module, kernel.layout);
@@ -238,6 +271,7 @@ KernelCode lower_to_loop(PreparedKernel kernel, llvm::TargetMachine& target) {
   air::verify_after(*kernel.module, "build_vector_loop");
   optimise(*kernel.module, target);
   inline_body(*kernel.module->getFunction(kEntryName));
+  adopt_scope(*kernel.module->getFunction(kEntryName)); // it has the loop's code now
   air::verify_after(*kernel.module, "optimise");
   return finish(std::move(code), kernel);
 }

@@ -49,6 +49,10 @@ struct KernelCode {
   CheckTables checks;        // of a kernel that is observed
 };
 
+// Whether some lowering takes an `air.*` function of this name; a call of it may still have
+// operands that none takes.
+bool is_supported_intrinsic(llvm::StringRef name);
+
 // vector_loop: requires that nothing talks across lanes.
 KernelCode lower_to_loop(PreparedKernel kernel, llvm::TargetMachine& target);
 // checked: takes every kernel.

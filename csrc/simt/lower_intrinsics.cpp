@@ -138,6 +138,10 @@ bool is_cross_lane(std::string_view name) {
   return llvm::any_of(prefixes, [&](StringRef prefix) { return rest.starts_with(prefix); });
 }
 
+bool has_lowering(std::string_view name) {
+  return find_row(name).has_value();
+}
+
 std::vector<std::string> lower_intrinsics(llvm::Module& module) {
   std::vector<std::string> unhandled;
   llvm::SmallVector<llvm::Function*, 32> declarations;

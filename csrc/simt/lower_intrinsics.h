@@ -21,4 +21,7 @@ bool is_cross_lane(std::string_view name);
 // code. Names and their meaning: docs/design/intrinsics.md.
 std::vector<std::string> lower_intrinsics(llvm::Module& module);
 
+// Whether lower_intrinsics() has a lowering for the name; what the operands are is another matter.
+bool has_lowering(std::string_view name);
+
 } // namespace metalwright::simt

@@ -16,6 +16,8 @@ void VectorBuilder::declare() {
   function_ = llvm::Function::Create(source_.getFunctionType(), llvm::GlobalValue::ExternalLinkage,
                                      name_, module_);
   function_->addFnAttr(llvm::Attribute::NoUnwind);
+  function_->setSubprogram(source_.getSubprogram());
+  source_.setSubprogram(nullptr); // a function has its own
   for (unsigned i = 0; i < source_.arg_size(); ++i) {
     scalars_[source_.getArg(i)] = function_->getArg(i);
     function_->getArg(i)->addAttr(llvm::Attribute::NonNull);
@@ -102,6 +104,7 @@ void VectorBuilder::build_block(BasicBlock& block) {
   for (llvm::Instruction& instruction : block)
     if (!instruction.isTerminator())
       build_instruction(instruction);
+  builder_.SetCurrentDebugLocation({});
   leave_block(block);
   for (last = last->getNextNode(); last; last = last->getNextNode())
     origin_.try_emplace(last, &block);

@@ -1,6 +1,7 @@
 // Simdgroup and quadgroup functions as work on vectors. What each gives is defined by the checked
 // engine (cpu/collectives.cpp); the order of additions is the same here.
 #include "simt/lowering.h"
+#include "simt/value_checks.h"
 #include "simt/vector_builder.h"
 
 #include <llvm/IR/DebugInfoMetadata.h>
@@ -61,11 +62,10 @@ void VectorBuilder::build_barrier(llvm::CallInst& call) {
   has_barrier_ = true;
   Site site;
   site.what = "threadgroup_barrier";
-  if (const llvm::DebugLoc& location = call.getDebugLoc()) {
-    site.line = location.getLine();
-    if (const auto* scope = llvm::dyn_cast_or_null<llvm::DIScope>(location.getScope()))
-      site.file = scope->getFilename().str();
-  }
+  const SourcePlace place = simt::place_of(call);
+  site.file = place.file;
+  site.line = place.line;
+  site.column = place.column;
   Type* word = builder_.getInt32Ty();
   llvm::FunctionCallee callee = module_.getOrInsertFunction(
       kSimdgroupBarrierFunction,

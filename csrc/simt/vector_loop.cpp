@@ -167,6 +167,8 @@ class LoopBuilder {
     builder_.SetInsertPoint(end);
     builder_.CreateRetVoid();
 
+    loop_->setSubprogram(entry_.function->getSubprogram());
+    entry_.function->setSubprogram(nullptr);
     llvm::InlineFunctionInfo info;
     llvm::InlineFunction(*call, info);
     if (memory)

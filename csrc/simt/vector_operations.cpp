@@ -32,6 +32,7 @@ bool any_varying(const LaneAnalysis& lanes, const Instruction& instruction) {
 void VectorBuilder::build_instruction(Instruction& instruction) {
   if (llvm::isa<llvm::PHINode>(instruction) || is_remark(instruction))
     return;
+  builder_.SetCurrentDebugLocation(instruction.getDebugLoc());
   if (auto* call = llvm::dyn_cast<llvm::CallInst>(&instruction)) {
     if (const std::optional<ConvergentOp> op = convergent_op(*call))
       return build_cross_lane(*call, *op);

@@ -13,7 +13,7 @@ from metalwright.cli import exits, options
 from metalwright.errors import Error, user_error
 
 if TYPE_CHECKING:
-    from metalwright.runtime import KernelDescription
+    from metalwright.runtime import IntrinsicUse, KernelDescription
 
 
 @exits.reporting
@@ -27,6 +27,10 @@ def inspect_file(
         typer.Option(metavar="PATTERN", help="Only kernels like this, as in 'gemm_*'. Repeatable."),
     ] = None,
     names: Annotated[bool, typer.Option("--names", help="Print the names only.")] = False,
+    intrinsics: Annotated[
+        bool,
+        typer.Option("--intrinsics", help="List the AIR intrinsics that its kernels call instead."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, a kernel a line.")] = False,
     device: options.Device = None,
 ) -> None:
@@ -34,6 +38,9 @@ def inspect_file(
     from metalwright.runtime import load_metallib
 
     library = load_metallib(file, device=device)
+    if intrinsics:
+        _print_intrinsics(library.intrinsics(), len(library.kernel_names), as_json)
+        return
     chosen = [
         name
         for name in library.kernel_names
@@ -62,6 +69,19 @@ def inspect_file(
             _print(description)
     if not as_json and not names:
         print(f"{len(chosen)} of {len(library.kernel_names)} kernels")
+
+
+def _print_intrinsics(uses: list[IntrinsicUse], kernels: int, as_json: bool) -> None:
+    for use in uses:
+        if as_json:
+            fields = ("name", "kernels", "example", "is_supported")
+            print(json.dumps({field: getattr(use, field) for field in fields}))
+        else:
+            missing = "" if use.is_supported else ", NOT SUPPORTED"
+            print(f"{use.name}: {use.kernels} kernels, as {use.example}{missing}")
+    if not as_json:
+        missing_count = sum(not use.is_supported for use in uses)
+        print(f"{len(uses)} intrinsics in {kernels} kernels, {missing_count} not supported")
 
 
 def _as_dict(description: KernelDescription) -> dict[str, Any]:

@@ -35,7 +35,7 @@ from metalwright.runtime.gpu_intervals import (
 from metalwright.runtime.kernel import Kernel
 from metalwright.runtime.library import Library
 from metalwright.runtime.metal import capture, counter_samples, in_stream, self_test
-from metalwright.runtime.metallib import Metallib, load_metallib
+from metalwright.runtime.metallib import IntrinsicUse, Metallib, load_metallib
 from metalwright.runtime.recording import DispatchRecord, Recording, record, skip_kernels
 from metalwright.runtime.sanitizer import (
     CheckAccess,
@@ -75,6 +75,7 @@ __all__ = [
     "FunctionConstant",
     "GpuInterval",
     "GpuIntervals",
+    "IntrinsicUse",
     "Kernel",
     "KernelDescription",
     "Library",

@@ -29,8 +29,16 @@ class DispatchError(Error):
     """A kernel started and did not end well.
 
     Codes: ``deadline-exceeded``, ``interrupted``, ``invalid-memory-access``, ``divergent-barrier``,
-    ``reported-by-kernel``; on Metal also those of a failed command buffer, such as ``device-lost``.
+    ``kernel-trap``, ``reported-by-kernel``; on Metal also those of a failed command buffer, such as
+    ``device-lost``. ``diagnostic`` is the place in the source where it happened, with ``file``,
+    ``line``, ``column``, ``message``, ``source_line`` and ``caret``, where it is known, else None.
     """
+
+    def __init__(
+        self, code: str, message: str, hint: str = "", diagnostic: Diagnostic | None = None
+    ) -> None:
+        super().__init__(code, message, hint)
+        self.diagnostic = diagnostic
 
 
 class UnknownKernelError(Error, AttributeError):

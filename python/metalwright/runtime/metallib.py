@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 
 from metalwright import _native
 from metalwright._native import KernelDescription
@@ -15,8 +16,24 @@ from metalwright.runtime.library import Compiled, Constants, Library
 _UNKNOWN = CompileOptions("as compiled", "as compiled", "as compiled")
 
 
+@dataclass(frozen=True)
+class IntrinsicUse:
+    """An ``air.*`` function that kernels of a library call.
+
+    ``kernels`` of them do, ``example`` is the first; ``is_supported`` says whether the CPU device
+    has a lowering for that name.
+    """
+
+    name: str
+    kernels: int
+    example: str
+    is_supported: bool
+
+
 class Metallib(Library):
     """The kernels of a .metallib file; each is compiled for the device when it is first used."""
+
+    path: str
 
     def describe(self, name: str) -> KernelDescription:
         """The arguments and function constants of a kernel, without compiling it.
@@ -28,6 +45,20 @@ class Metallib(Library):
         if name not in self._compiled.names:
             raise self._unknown(name)
         return self._compiled.native.describe(name)
+
+    def intrinsics(self) -> list[IntrinsicUse]:
+        """The ``air.*`` functions that its kernels call, sorted by name.
+
+        Raises:
+            Error: ``invalid-air``: the code of a kernel cannot be read; ``not-supported``: this
+                build has no CPU device.
+        """
+        if not hasattr(_native, "metallib_intrinsics"):
+            raise Error("not-supported", "this build has no cpu device, which reads AIR")
+        return [
+            IntrinsicUse(use.name, use.kernels, use.example, use.is_supported)
+            for use in _native.metallib_intrinsics(self.path)
+        ]
 
 
 def load_metallib(
@@ -58,5 +89,8 @@ def load_metallib(
     text = os.fspath(path)
     if os.path.isdir(text):
         raise Error("no-such-file", f"{text} is a folder, not a .metallib file")
-    compiled = Compiled(_native.load_metallib(os.path.abspath(text), chosen), _UNKNOWN)
-    return Metallib(compiled, source="", device=chosen, constants=constants)
+    path = os.path.abspath(text)
+    compiled = Compiled(_native.load_metallib(path, chosen), _UNKNOWN)
+    library = Metallib(compiled, source="", device=chosen, constants=constants)
+    library.path = path
+    return library
