@@ -100,6 +100,16 @@ def test_the_line_in_a_header_of_the_users(engine: str, tmp_path) -> None:
     assert place.source_line == "  f[i] = 1;"
 
 
+def test_a_line_directive_shows_no_file_of_the_users(engine: str, tmp_path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("one\nkey = 1234\nthree\n")
+    source = body(engine, f'#line 2 "{secret}"\n  f[i * {FAR}] = 1;')
+    error, _ = fault(source)
+    assert (error.diagnostic.file, error.diagnostic.line) == (str(secret), 2)
+    assert error.diagnostic.source_line == ""
+    assert "1234" not in str(error)
+
+
 def test_the_line_of_a_copy_that_the_c_library_makes(engine: str) -> None:
     source = "struct Large { int v[500]; };\n" + body(
         engine, f"  device Large* p = (device Large*)f;\n  p[(i + 1) * {FAR}] = p[0]; /*>*/"

@@ -1,6 +1,7 @@
 // From the address of a fault to a place in the source.
 #include "cpu/fault_place.h"
 
+#include "msl/include_folders.h"
 #include "simt/launch.h"
 
 #include <llvm/DebugInfo/DIContext.h>
@@ -93,7 +94,8 @@ Diagnostic diagnostic_at(const SourcePlace& place, std::string message,
                         std::move(message), {},         {}};
   if (place.file == source.options.file_name)
     diagnostic.source_line = line_of(source.text, place.line);
-  else if (const auto file = llvm::MemoryBuffer::getFile(place.file))
+  else if (const auto file = // a #line directive can name any file
+           msl::IncludeFolders(source.options.include_paths).getBufferForFile(place.file))
     diagnostic.source_line = line_of((*file)->getBuffer(), place.line);
   if (diagnostic.source_line.empty() || place.column == 0)
     return diagnostic;

@@ -3,6 +3,7 @@
 #include "msl/session.h"
 
 #include "msl/clang_attributes.h"
+#include "msl/include_folders.h"
 #include "msl/nesting.h"
 #include "msl/resources.h"
 #include "msl/rules.h"
@@ -21,8 +22,6 @@
 #include <clang/Sema/Sema.h>
 #include <clang/Serialization/ASTWriter.h>
 #include <clang/Serialization/InMemoryModuleCache.h>
-
-#include <llvm/Support/Path.h>
 
 namespace metalwright::msl {
 namespace {
@@ -123,48 +122,6 @@ class MetalPragma final : public clang::PragmaHandler {
     preprocessor.EnterTokenStream(std::move(annotation), 1, /*DisableMacroExpansion=*/true,
                                   /*IsReinject=*/false);
   }
-};
-
-// The disk, as far as a program may see it: the folders that the caller named, and nothing else.
-// Sources come from strangers, and a diagnostic quotes the line that it is about.
-class IncludeFolders final : public llvm::vfs::ProxyFileSystem {
- public:
-  explicit IncludeFolders(const std::vector<std::string>& folders)
-      : ProxyFileSystem(llvm::vfs::createPhysicalFileSystem()) {
-    for (const std::string& folder : folders)
-      folders_.push_back(canonical(folder));
-  }
-  llvm::ErrorOr<llvm::vfs::Status> status(const llvm::Twine& path) override {
-    if (!visible(path))
-      return std::make_error_code(std::errc::no_such_file_or_directory);
-    return ProxyFileSystem::status(path);
-  }
-  bool exists(const llvm::Twine& path) override {
-    return visible(path) && ProxyFileSystem::exists(path);
-  }
-  llvm::ErrorOr<std::unique_ptr<llvm::vfs::File>>
-  openFileForRead(const llvm::Twine& path) override {
-    if (!visible(path))
-      return std::make_error_code(std::errc::no_such_file_or_directory);
-    return ProxyFileSystem::openFileForRead(path);
-  }
-
- private:
-  std::string canonical(const llvm::Twine& path) {
-    llvm::SmallString<128> text;
-    path.toVector(text);
-    makeAbsolute(text);
-    llvm::sys::path::remove_dots(text, /*remove_dot_dot=*/true);
-    return std::string(text);
-  }
-  bool visible(const llvm::Twine& path) {
-    const std::string text = canonical(path);
-    return llvm::any_of(folders_, [&](llvm::StringRef folder) {
-      return text == folder ||
-             (llvm::StringRef(text).starts_with(folder) && text[folder.size()] == '/');
-    });
-  }
-  std::vector<std::string> folders_;
 };
 
 // One compilation's view of files that all compilations share, on whatever thread: adding a file
