@@ -10,7 +10,6 @@ from tests.providers.server import ModelServer, Reply
 from metalwright.errors import Error
 from metalwright.runs.journal import Journal
 from metalwright.runs.listing import (
-    compare_runs,
     export_rows,
     list_runs,
     write_json_lines,
@@ -40,11 +39,6 @@ def test_runs_are_listed_with_what_they_found_and_cost(two_runs, tmp_path):
     assert first.money > 0
     assert first.tokens > 100
     assert first.folder != second.folder
-
-
-def test_two_runs_are_compared_problem_by_problem(two_runs):
-    (row,) = compare_runs(*two_runs)
-    assert (row.left.ratio, row.right.ratio, row.same_source) == (1.5, 2.0, False)
 
 
 def test_an_export_holds_everything_and_can_be_replayed(two_runs, tmp_path):
