@@ -48,10 +48,10 @@ def recorded(received):
 def optimize(tmp_path, url, protocol, names, *options):
     file = Path(models_file(tmp_path / "models.toml", url, ("a", "b"), protocol))
     file.write_text(file.read_text().replace("key = []", 'key = ["SOME_API_KEY"]'))
-    only = [word for name in names for word in ("--only", name)]
+    problems = [next((ROOT / "examples/problems").glob(f"*/{name}.py")) for name in names]
     return subprocess.run(
         [
-            *(sys.executable, "-m", "metalwright", "optimize", "examples/problems", *only),
+            *(sys.executable, "-m", "metalwright", "optimize", *problems),
             *("--model", "test:a", "--models", file, "--seeds", "2", "--timing-seconds", "0.2"),
             *("--deadline", "8", "--output", tmp_path / "runs", *options),
         ],
