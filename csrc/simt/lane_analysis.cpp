@@ -3,16 +3,14 @@
 
 #include "simt/convergent_ops.h"
 #include "simt/lane_function.h"
+#include "simt/uniformity.h"
 
-#include <llvm/Analysis/CycleAnalysis.h>
-#include <llvm/Analysis/TargetTransformInfo.h>
 #include <llvm/Analysis/TargetTransformInfoImpl.h>
 #include <llvm/Analysis/ValueTracking.h>
 #include <llvm/IR/InstIterator.h>
 #include <llvm/IR/IntrinsicInst.h>
 #include <llvm/IR/Module.h>
 #include <llvm/IR/Operator.h>
-#include <llvm/IR/PassInstrumentation.h>
 #include <llvm/Support/MathExtras.h>
 
 #include <algorithm>
@@ -522,15 +520,7 @@ class LaneAnalysis::Patterns {
 LaneAnalysis::LaneAnalysis(llvm::Function& function, const llvm::DominatorTree& dominators,
                            const llvm::LoopInfo& loops, bool large_buffers)
     : layout_(function.getParent()->getDataLayout()), assumes_(!large_buffers) {
-  analyses_.registerPass([] { return llvm::DominatorTreeAnalysis(); });
-  analyses_.registerPass([] { return llvm::CycleAnalysis(); });
-  analyses_.registerPass([] { return llvm::PassInstrumentationAnalysis(); });
-  analyses_.registerPass([] { return llvm::UniformityInfoAnalysis(); });
-  analyses_.registerPass([] {
-    return llvm::TargetIRAnalysis([](const llvm::Function& asked) {
-      return llvm::TargetTransformInfo(LaneTarget(asked.getParent()->getDataLayout()));
-    });
-  });
+  register_uniformity<LaneTarget>(analyses_);
   uniformity_ = &analyses_.getResult<llvm::UniformityInfoAnalysis>(function);
   schedule_ =
       std::make_unique<Schedule>(function, dominators, loops, [&](const llvm::BranchInst& branch) {

@@ -5,18 +5,15 @@
 #include "simt/convergent_ops.h"
 #include "simt/lane_analysis.h"
 #include "simt/launch.h"
+#include "simt/uniformity.h"
 
 #include <llvm/Analysis/CFG.h>
-#include <llvm/Analysis/CycleAnalysis.h>
 #include <llvm/Analysis/PostDominators.h>
-#include <llvm/Analysis/TargetTransformInfo.h>
 #include <llvm/Analysis/TargetTransformInfoImpl.h>
-#include <llvm/Analysis/UniformityAnalysis.h>
 #include <llvm/Analysis/ValueTracking.h>
 #include <llvm/IR/IRBuilder.h>
 #include <llvm/IR/IntrinsicInst.h>
 #include <llvm/IR/Module.h>
-#include <llvm/IR/PassInstrumentation.h>
 #include <llvm/Transforms/Utils/BasicBlockUtils.h>
 
 namespace metalwright::simt {
@@ -51,15 +48,7 @@ class SharedLoops {
   SharedLoops(llvm::Function& function, llvm::DominatorTree& dominators, llvm::LoopInfo& loops)
       : function_(function), dominators_(dominators), loops_(loops),
         layout_(function.getParent()->getDataLayout()), post_dominators_(function) {
-    analyses_.registerPass([] { return llvm::DominatorTreeAnalysis(); });
-    analyses_.registerPass([] { return llvm::CycleAnalysis(); });
-    analyses_.registerPass([] { return llvm::PassInstrumentationAnalysis(); });
-    analyses_.registerPass([] { return llvm::UniformityInfoAnalysis(); });
-    analyses_.registerPass([] {
-      return llvm::TargetIRAnalysis([](const llvm::Function& asked) {
-        return llvm::TargetTransformInfo(ThreadgroupTarget(asked.getParent()->getDataLayout()));
-      });
-    });
+    register_uniformity<ThreadgroupTarget>(analyses_);
   }
 
   bool run() {
