@@ -18,7 +18,9 @@ _SUITE = "Suite"
 
 
 @exits.reporting
+@search_options.with_search
 def bench(
+    *,
     suite: Annotated[
         str | None,
         typer.Argument(
@@ -79,31 +81,7 @@ def bench(
     ] = None,
     overrides: options.Overrides = None,
     device: options.Device = None,
-    model: search_options.Models = None,
-    strategy: search_options.Strategy = "refine",
-    attempts: search_options.Attempts = 5,
-    samples: search_options.Samples = 3,
-    islands: search_options.Islands = 2,
-    turns: search_options.Turns = 30,
-    budget: search_options.Budget = None,
-    budget_tokens: search_options.BudgetTokens = None,
-    budget_seconds: search_options.BudgetSeconds = None,
-    target: search_options.Target = None,
-    target_roofline: search_options.TargetRoofline = None,
-    effort: search_options.Effort = None,
-    temperature: search_options.Temperature = None,
-    max_tokens: search_options.MaxTokens = 32_000,
-    start_from_inductor: search_options.StartFromInductor = False,
-    profile: search_options.Profile = True,
-    neighbours: search_options.Neighbours = 0,
-    context: search_options.Context = None,
-    tune: search_options.Tune = None,
-    tune_trials: search_options.TuneTrials = 12,
-    reuse: search_options.Reuse = False,
-    at_once: search_options.AtOnce = 16,
-    seed: search_options.Seed = 0,
-    prompts: search_options.Prompts = None,
-    models_file: search_options.ModelsFile = None,
+    read_search: search_options.ReadSearch,
     seeds: options.Seeds = options.DEFAULT_SEEDS,
     deadline: options.Deadline = options.DEFAULT_DEADLINE,
     memory_limit: options.MemoryLimit = options.DEFAULT_MEMORY,
@@ -136,33 +114,7 @@ def bench(
     found = _open(suite, _selection(level, number, only, tag), overrides)
     if dry_run:
         raise typer.Exit(look_only(found, settings, scale))
-    search = search_options.read_search(
-        model,
-        {
-            "strategy": strategy,
-            "attempts": attempts,
-            "samples": samples,
-            "islands": islands,
-            "turns": turns,
-            "target_ratio": target,
-            "target_roofline": target_roofline,
-            "effort": effort,
-            "temperature": temperature,
-            "max_tokens": max_tokens,
-            "start_from_inductor": start_from_inductor,
-            "profile": profile,
-            "neighbours": neighbours,
-            "tune_trials": tune_trials,
-            "reuse": reuse,
-            "seed": seed,
-            "problems_at_once": at_once,
-        },
-        limits=(budget, budget_tokens, budget_seconds),
-        context=context,
-        tune=tune,
-        prompts=prompts,
-        models_file=models_file,
-    )
+    search = read_search()
     raise typer.Exit(work_on(new_bench(found, settings, search, scale, output)))
 
 

@@ -11,7 +11,9 @@ from metalwright.cli import exits, options, search_options
 
 
 @exits.reporting
+@search_options.with_search
 def optimize(
+    *,
     paths: Annotated[
         list[Path],
         typer.Argument(
@@ -22,31 +24,7 @@ def optimize(
     ],
     overrides: options.Overrides = None,
     device: options.Device = None,
-    model: search_options.Models = None,
-    strategy: search_options.Strategy = "refine",
-    attempts: search_options.Attempts = 5,
-    samples: search_options.Samples = 3,
-    islands: search_options.Islands = 2,
-    turns: search_options.Turns = 30,
-    budget: search_options.Budget = None,
-    budget_tokens: search_options.BudgetTokens = None,
-    budget_seconds: search_options.BudgetSeconds = None,
-    target: search_options.Target = None,
-    target_roofline: search_options.TargetRoofline = None,
-    effort: search_options.Effort = None,
-    temperature: search_options.Temperature = None,
-    max_tokens: search_options.MaxTokens = 32_000,
-    start_from_inductor: search_options.StartFromInductor = False,
-    profile: search_options.Profile = True,
-    neighbours: search_options.Neighbours = 0,
-    context: search_options.Context = None,
-    tune: search_options.Tune = None,
-    tune_trials: search_options.TuneTrials = 12,
-    reuse: search_options.Reuse = False,
-    at_once: search_options.AtOnce = 16,
-    seed: search_options.Seed = 0,
-    prompts: search_options.Prompts = None,
-    models_file: search_options.ModelsFile = None,
+    read_search: search_options.ReadSearch,
     only: Annotated[
         list[str] | None,
         typer.Option(metavar="TEXT", help="Only problems whose name contains TEXT. Repeatable."),
@@ -70,33 +48,7 @@ def optimize(
     it. Everything is kept in a run folder with an HTML page and in the store beside it.
     """
     settings = options.read_settings(device, seeds, deadline, memory_limit, timing_seconds)
-    search = search_options.read_search(
-        model,
-        {
-            "strategy": strategy,
-            "attempts": attempts,
-            "samples": samples,
-            "islands": islands,
-            "turns": turns,
-            "target_ratio": target,
-            "target_roofline": target_roofline,
-            "effort": effort,
-            "temperature": temperature,
-            "max_tokens": max_tokens,
-            "start_from_inductor": start_from_inductor,
-            "profile": profile,
-            "neighbours": neighbours,
-            "tune_trials": tune_trials,
-            "reuse": reuse,
-            "seed": seed,
-            "problems_at_once": at_once,
-        },
-        limits=(budget, budget_tokens, budget_seconds),
-        context=context,
-        tune=tune,
-        prompts=prompts,
-        models_file=models_file,
-    )
+    search = read_search()
     from metalwright.cli.new_run import make_run
     from metalwright.cli.working import work_on
     from metalwright.problems import load_suite

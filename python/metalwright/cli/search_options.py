@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +15,8 @@ from metalwright.errors import user_error
 
 if TYPE_CHECKING:
     from metalwright.search.settings import SearchSettings
+
+ReadSearch = Callable[[], "SearchSettings"]
 
 _MODELS = "Models"
 _SEARCH = "Search"
@@ -159,6 +164,86 @@ ModelsFile = Annotated[
 ]
 
 _LANGUAGES = {".cu": "cuda", ".cuh": "cuda", ".py": "python", ".metal": "metal", ".json": "json"}
+
+
+def with_search(command: Callable[..., None]) -> Callable[..., None]:
+    """Gives a command all options of a search in place of its parameter `read_search`.
+
+    What it gets for that reads the settings when it is called. All parameters are keywords.
+    """
+    own = inspect.signature(command, eval_str=True)
+    shared = inspect.signature(_search, eval_str=True).parameters
+    parameters: list[inspect.Parameter] = []
+    for parameter in own.parameters.values():
+        parameters += shared.values() if parameter.name == "read_search" else [parameter]
+    parameters = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in parameters]
+
+    @functools.wraps(command)
+    def run(**given: Any) -> None:
+        chosen = {name: given.pop(name) for name in shared}
+        command(read_search=_search(**chosen), **given)
+
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    run.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return run
+
+
+def _search(
+    model: Models = None,
+    strategy: Strategy = "refine",
+    attempts: Attempts = 5,
+    samples: Samples = 3,
+    islands: Islands = 2,
+    turns: Turns = 30,
+    budget: Budget = None,
+    budget_tokens: BudgetTokens = None,
+    budget_seconds: BudgetSeconds = None,
+    target: Target = None,
+    target_roofline: TargetRoofline = None,
+    effort: Effort = None,
+    temperature: Temperature = None,
+    max_tokens: MaxTokens = 32_000,
+    start_from_inductor: StartFromInductor = False,
+    profile: Profile = True,
+    neighbours: Neighbours = 0,
+    context: Context = None,
+    tune: Tune = None,
+    tune_trials: TuneTrials = 12,
+    reuse: Reuse = False,
+    at_once: AtOnce = 16,
+    seed: Seed = 0,
+    prompts: Prompts = None,
+    models_file: ModelsFile = None,
+) -> ReadSearch:
+    plain = {
+        "strategy": strategy,
+        "attempts": attempts,
+        "samples": samples,
+        "islands": islands,
+        "turns": turns,
+        "target_ratio": target,
+        "target_roofline": target_roofline,
+        "effort": effort,
+        "temperature": temperature,
+        "max_tokens": max_tokens,
+        "start_from_inductor": start_from_inductor,
+        "profile": profile,
+        "neighbours": neighbours,
+        "tune_trials": tune_trials,
+        "reuse": reuse,
+        "seed": seed,
+        "problems_at_once": at_once,
+    }
+    return functools.partial(
+        read_search,
+        model,
+        plain,
+        limits=(budget, budget_tokens, budget_seconds),
+        context=context,
+        tune=tune,
+        prompts=prompts,
+        models_file=models_file,
+    )
 
 
 def read_search(

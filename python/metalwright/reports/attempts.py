@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from metalwright.evaluation.model import SAME_SPEED, Flag
+from metalwright.evaluation.model import Flag
+from metalwright.reports.summary import is_faster
 from metalwright.runs.journal import Journal
 from metalwright.runs.rows import Spent, StoredAttempt
 from metalwright.scoring import geometric_mean
@@ -87,7 +88,7 @@ def _row(model: str, attempts: dict[str, list[StoredAttempt]], spent: Spent) -> 
         len(attempts),
         sum(map(len, attempts.values())),
         sum(any(a.evaluation.correct for a in own) for own in attempts.values()),
-        sum(any(map(_surely_faster, own)) for own in attempts.values()),
+        sum(any(is_faster(a.evaluation) for a in own) for own in attempts.values()),
         tuple(correct),
         tuple(ratios),
         spent,
@@ -101,11 +102,6 @@ def _trusted(attempt: StoredAttempt) -> bool:
 def _best_ratio(attempts: Sequence[StoredAttempt]) -> float:
     """The user keeps the original when nothing beats it."""
     return max([1.0, *(a.ratio for a in attempts if _trusted(a))])
-
-
-def _surely_faster(attempt: StoredAttempt) -> bool:
-    timing = attempt.evaluation.timing
-    return _trusted(attempt) and timing is not None and timing.ratio.low > SAME_SPEED
 
 
 # ---------------------------------------------------------------------------------- plots

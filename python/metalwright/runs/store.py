@@ -30,6 +30,7 @@ from metalwright.errors import user_error
 from metalwright.evaluation.model import DeviceReport, Evaluation, Settings
 from metalwright.generation.candidate import Candidate
 from metalwright.problems import Problem
+from metalwright.runs.files import write_whole
 from metalwright.runs.suite_record import SuiteRecord
 
 # Raised when run.json changes so that an older version would misread it.
@@ -94,7 +95,7 @@ class RunStore:
             folder = _new_folder(root, base)
             for problem in problems:
                 problem.write(folder / "problems" / _safe(problem.name))
-            _write(folder / _RUN, config.model_dump_json(indent=2) + "\n")
+            write_whole(folder / _RUN, config.model_dump_json(indent=2) + "\n")
         except OSError as error:
             raise user_error(
                 "unwritable-run", path=root, reason=error.strerror or str(error)
@@ -154,8 +155,8 @@ class RunStore:
             if candidate is not None:
                 _write_candidate(partial, candidate)
             for name, text in (files or {}).items():
-                _write(partial / name, text)
-            _write(partial / _EVALUATION, evaluation.model_dump_json(indent=2) + "\n")
+                write_whole(partial / name, text)
+            write_whole(partial / _EVALUATION, evaluation.model_dump_json(indent=2) + "\n")
             partial.chmod(0o755)
             folder = attempts / f"{number:03d}"
             partial.rename(folder)
@@ -193,7 +194,7 @@ class RunStore:
 
     def write_file(self, name: str, text: str) -> Path:
         """Writes a file of the run, such as the report, at once."""
-        return _write(self.folder / name, text)
+        return write_whole(self.folder / name, text)
 
     def _attempts_folder(self, problem: str) -> Path:
         return self.folder / "problems" / _safe(problem) / "attempts"
@@ -239,19 +240,19 @@ def _ratio(evaluation: Evaluation) -> float:
 
 
 def _write_candidate(folder: Path, candidate: Candidate) -> None:
-    _write(folder / "candidate.py", candidate.source)
+    write_whole(folder / "candidate.py", candidate.source)
     files = {}
     for name, source in candidate.kernels.items():
         file = f"kernels/{_safe(name)}.metal"
         (folder / "kernels").mkdir(exist_ok=True)
-        _write(folder / file, source)
+        write_whole(folder / file, source)
         files[name] = file
     description = {
         "origin": candidate.origin,
         "notes": list(candidate.notes),
         "kernels": files,
     }
-    _write(folder / "candidate.json", json.dumps(description, indent=2) + "\n")
+    write_whole(folder / "candidate.json", json.dumps(description, indent=2) + "\n")
 
 
 def _read_candidate(folder: Path) -> Candidate | None:
@@ -268,19 +269,6 @@ def _read_candidate(folder: Path) -> Candidate | None:
         origin=description["origin"],
         notes=tuple(description["notes"]),
     )
-
-
-def _write(path: Path, text: str) -> Path:
-    descriptor, partial = tempfile.mkstemp(prefix=".partial-", dir=path.parent)
-    try:
-        with open(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.chmod(partial, 0o644)
-        os.replace(partial, path)
-    except BaseException:
-        os.unlink(partial)
-        raise
-    return path
 
 
 def _new_folder(root: Path, base: str) -> Path:

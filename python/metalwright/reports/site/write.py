@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Sequence
 from functools import lru_cache
 from importlib.resources import files
@@ -22,6 +20,7 @@ from metalwright.reports.site.overview import overview_context
 from metalwright.reports.site.overview_charts import Scored
 from metalwright.reports.site.problem_page import problem_context
 from metalwright.reports.site.text import code_styles, visible
+from metalwright.runs.files import write_whole
 from metalwright.scoring.table import score_table
 
 INDEX = "index.html"
@@ -129,15 +128,7 @@ class _Writer:
     def _write(self, name: str, text: str) -> None:
         path = self._output / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, partial = tempfile.mkstemp(prefix=".partial-", dir=path.parent)
-        try:
-            with open(descriptor, "w", encoding="utf-8", errors="replace") as file:
-                file.write(text)
-            os.chmod(partial, 0o644)
-            os.replace(partial, path)
-        except BaseException:
-            os.unlink(partial)
-            raise
+        write_whole(path, text, errors="replace")
         self._written.append(name)
 
 
