@@ -146,3 +146,87 @@ def test_attention_by_tiles_of_simdgroup_matrices(routes, causal):
 
     name = f"prefill_attention_float32_bq32_bk32_bd64_wm4_wn1_hm0_dc{causal}_maskfloat32"
     both(routes, name, [np.zeros_like(q)], call)
+
+
+# What torch's sources, which its wheel does not ship, register of the header's kernels.
+REGISTERED = """
+#include <c10/metal/indexing.h>
+#include <c10/metal/special_math.h>
+using namespace metal;
+struct neg_functor {
+  template <typename T> T operator()(const T x) { return T(-x); }
+};
+struct hardshrink_functor {
+  template <typename T> T operator()(const T x, const T l) { return x >= -l && x <= l ? T(0) : x; }
+};
+struct fmax_functor {
+  template <typename T> T operator()(const T a, const T b) { return c10::metal::max(a, b); }
+};
+struct add_alpha_functor {
+  template <typename T> T operator()(const T a, const T b, const T alpha) {
+    return a + c10::metal::mul(alpha, b);
+  }
+};
+struct lt_functor {
+  template <typename T> bool operator()(const T a, const T b) { return a < b; }
+};
+struct clamp_functor {
+  template <typename T> T operator()(const T x, const T low, const T high) {
+    return c10::metal::min(c10::metal::max(x, low), high);
+  }
+};
+REGISTER_UNARY_OP(neg, float, float);
+REGISTER_UNARY_OP(neg, half, half);
+REGISTER_UNARY_OP(neg, long, long);
+REGISTER_UNARY_ALPHA_OP(hardshrink, float, float, float);
+REGISTER_BINARY_OP(fmax, float, float);
+REGISTER_BINARY_OP(fmax, half, half);
+REGISTER_BINARY_ALPHA_OP(add_alpha, float, float, float);
+REGISTER_BINARY_CASTOUT_OP(lt, float, bool);
+REGISTER_TERNARY_OP(clamp, float, float);
+"""
+
+
+@pytest.fixture(scope="module")
+def registered(routes):
+    return routes[0], metalwright.compile(REGISTERED, device="cpu", include_paths=[str(INCLUDE)])
+
+
+def test_what_the_registration_macros_make_has_apples_names_and_arguments(registered):
+    apple, ours = registered
+    assert len(ours.kernel_names) > 60
+
+    def arguments(library, name):
+        # Apple's compiler writes some types as the source does: decltype(...).
+        return [
+            (a.name, a.index, a.access, None if "decltype" in a.type_name else a.type_name)
+            for a in library.kernel(name).arguments
+        ]
+
+    for name in ours.kernel_names:
+        for theirs, own in zip(arguments(apple, name), arguments(ours, name), strict=True):
+            assert own[:3] == theirs[:3], name
+            assert theirs[3] in (own[3], None), name
+
+
+@pytest.mark.parametrize(
+    ("name", "inputs", "expected"),
+    [
+        ("neg_dense", 1, lambda x: -x),
+        ("hardshrink_dense", 1, lambda x: np.where(abs(x) <= 7, np.float32(0), x)),
+        ("fmax_dense", 2, np.maximum),
+        ("add_alpha_dense", 2, lambda a, b: a + np.float32(7) * b),
+        ("clamp_dense", 3, lambda x, low, high: np.minimum(np.maximum(x, low), high)),
+    ],
+)
+def test_kernels_that_the_registration_macros_make(registered, name, inputs, expected):
+    arrays = [numbers(np.float32, 333) for _ in range(inputs)]
+    more = {"neg": [333], "hardshrink": [np.float32(7)], "add_alpha": [np.float32(7)]}
+
+    def call(kernel, out):
+        threads = 84 if name == "neg_dense" else 333
+        kernel(out, *arrays, *more.get(name.removesuffix("_dense"), []), threads=threads)
+
+    types = {"hardshrink": 3, "add_alpha": 3}.get(name.removesuffix("_dense"), 2)
+    (out,) = both(registered, name + "_float" * types, [np.zeros(333, np.float32)], call)
+    np.testing.assert_allclose(out, expected(*arrays), rtol=1e-6, atol=1e-5)

@@ -176,6 +176,39 @@ def test_macros_and_versions():
         assert run(source, 3, language_version=version, macros={"VALUE": 7}) == [number, 7, 1]
 
 
+def test_kernels_and_templates_of_included_headers(tmp_path):
+    (tmp_path / "kernels.h").write_text("""
+    constant int step [[function_constant(3)]];
+    kernel void own(device float* out) { out[0] = step; }""")
+    (tmp_path / "templates.h").write_text("""
+    namespace inner {
+    template <typename T> kernel void fill(device T* out, uint i [[thread_position_in_grid]]) {
+      out[i] = T(3);
+    }
+    template <typename T> T twice(T x) { return 2 * x; }
+    }""")
+    instances = """
+    template [[host_name("fill_float")]] kernel void ::inner::fill<float>(device float*, uint);
+    template [[host_name("fill_half")]] kernel void inner::fill<half>(device half*, uint);
+    template float inner::twice(float);
+    """
+    folders = {"include_paths": [tmp_path]}
+    of_templates = metalwright.compile('#include "templates.h"\n' + instances, **folders)
+    assert of_templates.kernel_names == ("fill_float", "fill_half")
+    out = np.zeros(3, np.float32)
+    of_templates.fill_float(out, threads=3)
+    assert out.tolist() == [3, 3, 3]
+    both = '#include "kernels.h"\n#include "templates.h"\n' + instances
+    library = metalwright.compile(both, **folders)
+    assert library.kernel_names == ("own", "fill_float", "fill_half")
+    library.kernel("own", {"step": 5})(out, threads=1)
+    assert out.tolist() == [5, 3, 3]
+    # What a header may not declare is found in it, whatever else is in the program.
+    (tmp_path / "wrong.h").write_text("int counter;\n")
+    with pytest.raises(metalwright.CompileError, match=r"wrong\.h:1:5: error: program scope"):
+        metalwright.compile('#include "wrong.h"\nkernel void k() {}', **folders)
+
+
 def test_recursion():
     source = """
     int fib(int n) { return n < 2 ? n : fib(n - 1) + fib(n - 2); }

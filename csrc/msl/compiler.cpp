@@ -12,6 +12,7 @@
 #include <clang/AST/DeclGroup.h>
 #include <clang/CodeGen/ModuleBuilder.h>
 #include <clang/Sema/Sema.h>
+#include <llvm/ADT/SetVector.h>
 
 #include <algorithm>
 #include <cctype>
@@ -25,6 +26,15 @@ namespace {
 class Recorder final : public clang::ASTConsumer {
  public:
   bool HandleTopLevelDecl(clang::DeclGroupRef group) override {
+    for (clang::Decl* declaration : group) {
+      auto* function = llvm::dyn_cast<clang::FunctionDecl>(declaration);
+      if (!function ||
+          function->getTemplateSpecializationKind() != clang::TSK_ExplicitInstantiationDefinition)
+        continue;
+      const clang::FunctionDecl* pattern = function->getTemplateInstantiationPattern();
+      if (pattern && pattern->isFromASTFile())
+        explicit_instantiations.insert(function);
+    }
     run([group](clang::ASTConsumer& to) { to.HandleTopLevelDecl(group); });
     return true;
   }
@@ -52,6 +62,8 @@ class Recorder final : public clang::ASTConsumer {
 
   // What this program made of templates that are in a precompiled header.
   std::vector<clang::Decl*> instantiations;
+  // Those among them that the program asked for by name: its kernels are among them.
+  llvm::SmallSetVector<clang::FunctionDecl*, 8> explicit_instantiations;
 
   void replay(clang::ASTConsumer& target) {
     target_ = &target;
@@ -96,7 +108,8 @@ Outcome compile_here(const std::string& source, const CompileOptions& options,
   clang::CompilerInstance& compiler = session.compiler();
   if (ok) {
     check_rules(compiler.getSema(), {}, recorder->instantiations);
-    const EntryPoints entry_points = find_entry_points(compiler.getSema());
+    const EntryPoints entry_points =
+        find_entry_points(compiler.getSema(), recorder->explicit_instantiations.getArrayRef());
     ok = !compiler.getDiagnostics().hasErrorOccurred();
     if (ok) {
       // SYCL is the source of the address spaces, not of any rule of code generation.

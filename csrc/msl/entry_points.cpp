@@ -48,15 +48,18 @@ class Finder {
     policy_.Bool = true;
   }
 
-  EntryPoints run() {
+  EntryPoints run(llvm::ArrayRef<clang::FunctionDecl*> instantiations) {
     visit(context_.getTranslationUnitDecl());
+    for (clang::FunctionDecl* function : instantiations)
+      consider(function);
     return std::move(result_);
   }
 
  private:
   // ------------------------------------------------------------------ walking
   void visit(clang::DeclContext* scope) {
-    // noload: what comes from the precompiled standard library has no kernels.
+    // noload: the precompiled standard library has no kernels, and includes that have any are not
+    // precompiled (preamble.cpp).
     for (clang::Decl* declaration : scope->noload_decls()) {
       if (declaration->isFromASTFile())
         continue;
@@ -68,8 +71,10 @@ class Finder {
         for (clang::FunctionDecl* specialisation : pattern->specializations()) {
           const clang::TemplateSpecializationKind kind =
               specialisation->getTemplateSpecializationKind();
-          if (kind == clang::TSK_ExplicitInstantiationDefinition)
+          if (kind == clang::TSK_ExplicitInstantiationDefinition) {
+            result_.has_explicit_instantiations = true;
             consider(specialisation);
+          }
         }
       } else if (auto* inner = llvm::dyn_cast<clang::NamespaceDecl>(declaration))
         visit(inner);
@@ -680,8 +685,9 @@ class Finder {
 
 } // namespace
 
-EntryPoints find_entry_points(clang::Sema& sema) {
-  return Finder(sema).run();
+EntryPoints find_entry_points(clang::Sema& sema,
+                              llvm::ArrayRef<clang::FunctionDecl*> instantiations) {
+  return Finder(sema).run(instantiations);
 }
 
 } // namespace metalwright::msl

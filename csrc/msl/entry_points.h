@@ -65,10 +65,15 @@ struct FunctionConstantDeclaration {
 struct EntryPoints {
   std::vector<KernelDeclaration> kernels;
   std::vector<FunctionConstantDeclaration> constants;
+  // Of function templates, kernels or not, whose definitions may be made only when a translation
+  // unit ends.
+  bool has_explicit_instantiations = false;
 };
 
 // Reports every violation of Metal's rules for kernels to the diagnostics engine; what it returns
-// is complete only if there was none.
-EntryPoints find_entry_points(clang::Sema& sema);
+// is complete only if there was none. What is in a precompiled header is not looked at;
+// `instantiations` are the program's own of templates that are.
+EntryPoints find_entry_points(clang::Sema& sema,
+                              llvm::ArrayRef<clang::FunctionDecl*> instantiations);
 
 } // namespace metalwright::msl

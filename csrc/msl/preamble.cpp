@@ -1,6 +1,8 @@
 // The #include lines that a program begins with, compiled once for all programs that begin alike.
 #include "msl/preamble.h"
 
+#include "msl/entry_points.h"
+
 #include <clang/Basic/SourceManager.h>
 #include <llvm/Support/FileSystem.h>
 
@@ -29,7 +31,7 @@ struct Entry {
   std::string text;
   CompileOptions options;
   std::vector<Dependency> dependencies;
-  std::shared_ptr<const Preamble> preamble; // null: it does not compile on its own
+  std::shared_ptr<const Preamble> preamble; // null: not to be used
 };
 
 std::mutex mutex;
@@ -81,7 +83,14 @@ Entry make(const std::string& text, const CompileOptions& options) {
   std::string content = session.precompile(text, path);
   bool complete = true;
   Entry entry{text, options, files_read(session.compiler().getSourceManager(), complete), nullptr};
-  if (!content.empty() && complete)
+  if (content.empty() || !complete)
+    return entry;
+  // A program finds its kernels in its own text. An #include that brings some, or variables that
+  // break a rule, is compiled with it.
+  clang::CompilerInstance& compiler = session.compiler();
+  const EntryPoints found = find_entry_points(compiler.getSema(), {});
+  if (found.kernels.empty() && found.constants.empty() && !found.has_explicit_instantiations &&
+      !compiler.getDiagnostics().hasErrorOccurred())
     entry.preamble = std::make_shared<Preamble>(path, std::move(content), text.size());
   return entry;
 }

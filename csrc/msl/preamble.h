@@ -29,8 +29,9 @@ class Preamble {
 
 // The preamble of `source`, compiled now or earlier by this process for the same options and
 // unchanged files; null if there is none that is worth it (no includes beyond the standard library)
-// or if it does not compile on its own, in which case the program itself is to be compiled as a
-// whole, so that its diagnostics are what they should be. Thread-safe.
+// or if it does not compile on its own or holds kernels, in which case the program itself is to be
+// compiled as a whole, so that its diagnostics and its kernels are what they should be.
+// Thread-safe.
 std::shared_ptr<const Preamble> find_preamble(const std::string& source,
                                               const CompileOptions& options);
 
