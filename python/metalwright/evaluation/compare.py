@@ -16,6 +16,7 @@ from metalwright.evaluation.pattern import describe
 from metalwright.evaluation.tolerance import (
     GIMLET,
     Expectation,
+    all_finite,
     allowed_error,
     fixed_tolerance,
     scale_of,
@@ -131,9 +132,11 @@ def compare_tensor(
         nearest = error
         if expected.oracle is not None:
             nearest = torch.fmin(error, _distance(candidate, wide(expected.oracle)))
-        share = torch.where(nearest == 0, 0.0, nearest / allowed)
-        # Infinity is allowed around what proves nothing, and NaN is no distance.
-        share = torch.where(allowed.isinf(), 0.0, share.nan_to_num(math.inf, math.inf))
+        share = nearest / allowed
+        if not all_finite(share):
+            share = torch.where(nearest == 0, 0.0, share)
+            # Infinity is allowed around what proves nothing, and NaN is no distance.
+            share = torch.where(allowed.isinf(), 0.0, share.nan_to_num(math.inf, math.inf))
     wrong = ~(share <= 1)
     count = int(wrong.sum())
     tolerance = fixed_tolerance(expected.reference.dtype)
@@ -211,6 +214,8 @@ def _fixed_share(error: torch.Tensor, reference: torch.Tensor, tolerance: float)
     if not tolerance:
         return _largest(torch.where(error == 0, 0.0, math.inf))
     scale = tolerance * (1 + reference.abs())
+    if all_finite(scale):
+        return _largest(error / scale)
     # An infinite expectation would allow anything; only the same infinity is right.
     share = torch.where(scale.isfinite(), error / scale, math.inf)
     return _largest(torch.where(error == 0, 0.0, share))
@@ -261,8 +266,11 @@ def _distance(actual: torch.Tensor, expected: torch.Tensor) -> torch.Tensor:
     if not (expected.is_floating_point() or expected.is_complex()):
         difference = (actual.to(torch.float64) - expected.to(torch.float64)).abs()
         return torch.where(actual == expected, 0.0, difference.clamp(min=1.0))
+    distance = (actual - expected).abs()
+    if all_finite(distance):
+        return distance
     same = (actual == expected) | (actual.isnan() & expected.isnan())
-    return torch.where(same, 0.0, (actual - expected).abs())
+    return torch.where(same, 0.0, distance)
 
 
 def _largest(values: torch.Tensor) -> float:
