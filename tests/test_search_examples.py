@@ -5,7 +5,7 @@ The answers in tests/providers/recorded are wrong first, each in another way, an
 
 import json
 import os
-import shutil
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -38,6 +38,31 @@ FIRST_VERDICTS = {
     "gelu_mlp": "launch-error",  # after an answer that was no Python was sent back
 }
 
+# The judge's work grows with the sizes, and what these tests show does not depend on them. Variance
+# stays as it is: there a kernel of one thread must be seen to be slow.
+SMALLER = {
+    "gelu": {"ROWS": 64},
+    "softmax": {"ROWS": 64},
+    "rms_norm": {"TOKENS": 64},
+    "masked_cumsum": {"ROWS": 64},
+    "add_layer_norm": {"TOKENS": 64},
+    "focal_loss": {"SAMPLES": 512},
+    "linear_scale_pool": {"BATCH": 16, "FEATURES": 64, "HIDDEN": 128},
+    "swiglu": {"TOKENS": 64},
+    "gelu_mlp": {"TOKENS": 32, "WIDTH": 64, "HIDDEN": 128},
+}
+
+
+def problem_file(folder, name):
+    """A copy of an example problem in a folder, at the sizes of these tests."""
+    text = next((ROOT / "examples/problems").glob(f"*/{name}.py")).read_text()
+    for constant, value in SMALLER.get(name, {}).items():
+        text, changed = re.subn(rf"^{constant} = .*$", f"{constant} = {value}", text, flags=re.M)
+        assert changed == 1
+    folder.mkdir(exist_ok=True)
+    (folder / f"{name}.py").write_text(text)
+    return folder / f"{name}.py"
+
 
 def recorded(received):
     """The recorded answer that a prompt asks for."""
@@ -48,7 +73,7 @@ def recorded(received):
 def optimize(tmp_path, url, protocol, names, *options):
     file = Path(models_file(tmp_path / "models.toml", url, ("a", "b"), protocol))
     file.write_text(file.read_text().replace("key = []", 'key = ["SOME_API_KEY"]'))
-    problems = [next((ROOT / "examples/problems").glob(f"*/{name}.py")) for name in names]
+    problems = [problem_file(tmp_path / "problems", name) for name in names]
     return subprocess.run(
         [
             *(sys.executable, "-m", "metalwright", "optimize", *problems),
@@ -190,11 +215,11 @@ def test_an_agent_ends_with_a_verified_kernel(tmp_path):
 
 def test_tuning_finds_launch_parameters_without_a_model(tmp_path):
     """Without a key it says so, and the offline generator and the tuning do the work."""
-    shutil.copy(ROOT / "examples/problems/level1/gelu.py", tmp_path / "gelu.py")
+    problem = problem_file(tmp_path / "problems", "gelu")
     environment = {k: v for k, v in os.environ.items() if k != "ANTHROPIC_API_KEY"}
     result = subprocess.run(
         [
-            *(sys.executable, "-m", "metalwright", "optimize", tmp_path / "gelu.py"),
+            *(sys.executable, "-m", "metalwright", "optimize", problem),
             *("--model", "claude-opus-5-5", "--seeds", "1", "--timing-seconds", "0.2"),
             *("--tune-trials", "3", "--output", tmp_path / "runs"),
         ],
