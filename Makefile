@@ -30,7 +30,7 @@ export METALWRIGHT_METAL_TEXT := $(BUILD_DIR)/csrc/metal/metalwright_metal_text
 # The package that plays a Mac, and its scenarios.
 export METALWRIGHT_METAL_STANDIN := $(BUILD_DIR)/metal_standin
 
-.PHONY: help setup system demo test lint format pytest bench clean
+.PHONY: help setup system demo test lint format pytest bench figures clean
 
 help:
 	@echo "make setup   install what is missing: system packages (apt), a virtual environment in $(VENV), the package"
@@ -38,6 +38,7 @@ help:
 	@echo "make test    everything that CI runs: lint and all tests"
 	@echo "make lint    ruff, mypy, clang-format, the arrows between the parts"
 	@echo "make bench   the benchmarks behind docs/performance.md"
+	@echo "make figures the table of docs/performance.md, rewritten (quiet machine, minutes)"
 	@echo "make format  rewrite Python and C++ files in the project's format"
 	@echo "make clean   remove what was built (the compiler cache stays)"
 
@@ -88,6 +89,10 @@ pytest: setup
 
 bench: setup
 	$(BIN)/pytest bench --benchmark-only --benchmark-columns=median,iqr,min,rounds --benchmark-group-by=group
+
+# The table of docs/performance.md: goals and what was measured. Best on a machine that does nothing else.
+figures: setup
+	$(BIN)/python -m bench.figures
 
 format: setup
 	$(BIN)/ruff check --fix .

@@ -11,7 +11,7 @@ import math
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,17 @@ import pytest
 import torch
 
 from metalwright.problems import Problem
-from paired import paired_ratio
+from paired import Ratio, paired_ratio
+
+
+def has_compiler() -> bool:
+    """Whether Inductor's C++ back end can work here."""
+    return shutil.which("g++") is not None
+
 
 pytestmark = [
     pytest.mark.benchmark(group="inductor", warmup=True),
-    pytest.mark.skipif(shutil.which("g++") is None, reason="Inductor's C++ back end needs g++"),
+    pytest.mark.skipif(not has_compiler(), reason="Inductor's C++ back end needs g++"),
     # What torch's own modules do when they are imported.
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::FutureWarning"),
@@ -57,21 +63,34 @@ def candidate(problem: Problem, folder: Path) -> Any:
     return names["ModelNew"]
 
 
-@pytest.mark.parametrize("path", PROBLEMS, ids=lambda path: path.stem)
-def test_modules(benchmark, report, speeds, tmp_path, path):
+def prepare(path: Path, folder: Path) -> tuple[Callable[[], Any], Callable[[], Any]]:
+    """The module with Inductor's Metal kernels and with its C++ back end's; both agree."""
     problem = Problem.from_file(path)
     loaded = problem.load()
     arguments = loaded.init_inputs(SEED)
     reference = loaded.build(arguments, SEED)
     inputs = loaded.inputs(SEED)
-    module = candidate(problem, tmp_path)(*arguments)
+    module = candidate(problem, folder)(*arguments)
     module.load_state_dict(reference.state_dict())
     module.train(reference.training)
     compiled = torch.compile(reference, dynamic=False)
     with torch.no_grad():
-        ours, theirs = module(*inputs), compiled(*inputs)
-        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-3)
-        benchmark.pedantic(lambda: module(*inputs), rounds=3)
-        ratio = paired_ratio(lambda: module(*inputs), lambda: compiled(*inputs), PAIRS)
+        torch.testing.assert_close(module(*inputs), compiled(*inputs), rtol=1e-3, atol=1e-3)
+    return lambda: module(*inputs), lambda: compiled(*inputs)
+
+
+def compare(path: Path, folder: Path) -> Ratio:
+    """Time over the C++ back end's."""
+    ours, theirs = prepare(path, folder)
+    with torch.no_grad():
+        return paired_ratio(ours, theirs, PAIRS)
+
+
+@pytest.mark.parametrize("path", PROBLEMS, ids=lambda path: path.stem)
+def test_modules(benchmark, report, speeds, tmp_path, path):
+    ours, theirs = prepare(path, tmp_path)
+    with torch.no_grad():
+        benchmark.pedantic(ours, rounds=3)
+        ratio = paired_ratio(ours, theirs, PAIRS)
     speeds[path.stem] = 1 / ratio.median
     report(f"Inductor's {path.stem}: time / its C++ back end's (goal 1.43)", str(ratio))
