@@ -33,14 +33,19 @@ def load_runs(
         Error: ``not-a-run``, ``newer-run``, ``bad-results``, ...
     """
     from metalwright.scoring.collect import collect_run
-    from metalwright.scoring.kernelbench import EVAL_RESULTS, read_run
+    from metalwright.scoring.kernelbench import read_run
 
     return [
-        read_run(folder, baseline, level)
-        if (folder / EVAL_RESULTS).exists() and not (folder / "run.json").exists()
-        else collect_run(folder)
+        read_run(folder, baseline, level) if is_kernelbench(folder) else collect_run(folder)
         for folder in folders
     ]
+
+
+def is_kernelbench(folder: Path) -> bool:
+    """Whether a folder holds KernelBench's results and is no run of ours."""
+    from metalwright.scoring.kernelbench import EVAL_RESULTS
+
+    return (folder / EVAL_RESULTS).exists() and not (folder / "run.json").exists()
 
 
 def candidate_texts(folder: Path) -> Iterator[tuple[str, int, str]]:

@@ -9,7 +9,7 @@ import typer
 
 from metalwright.cli import load_runs
 from metalwright.cli.exits import reporting
-from metalwright.errors import Error
+from metalwright.errors import Error, user_error
 
 if TYPE_CHECKING:
     from metalwright.runs.journal import Journal
@@ -21,7 +21,7 @@ def make_report(
         list[Path],
         typer.Argument(
             metavar="RUN...",
-            help="Run folders; with --format KernelBench's too.",
+            help="Run folders, or KernelBench's (folders with eval_results.json: scores alone).",
             show_default=False,
         ),
     ],
@@ -52,6 +52,10 @@ def make_report(
 
         write_format(load_runs.load_runs(runs, baseline, level), output_format, output)
         return
+    foreign = [str(run) for run in runs if load_runs.is_kernelbench(run)]
+    if foreign:
+        _scores_alone(runs, foreign, output, baseline, level)
+        return
     from metalwright.cli.results import make_console, print_place, print_results
     from metalwright.reports.site import write_site
     from metalwright.runs import RunStore
@@ -63,6 +67,30 @@ def make_report(
             console.print(f"Run: {run}", markup=False, soft_wrap=True)
         print_results(console, store, find_journal(run))
     print_place(console, write_site(runs, output))
+
+
+def _scores_alone(
+    runs: list[Path],
+    foreign: list[str],
+    output: Path | None,
+    baseline: Path | None,
+    level: int | None,
+) -> None:
+    """KernelBench's results have figures but none of the texts that a site is made of."""
+    from metalwright.cli.report_formats import write_format
+
+    if output is not None:
+        raise user_error(
+            "bad-option",
+            option="--output",
+            reason=f"there is no site about KernelBench's results ({', '.join(foreign)}): their "
+            "files hold no texts; give --format csv, parquet or markdown as well",
+        )
+    write_format(load_runs.load_runs(runs, baseline, level), "terminal", None)
+    print(
+        f"No site is written: {', '.join(foreign)} holds KernelBench's results, which have no "
+        "texts. --format csv, parquet or markdown writes the scores."
+    )
 
 
 def find_journal(run: Path) -> Journal | None:

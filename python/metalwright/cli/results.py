@@ -11,7 +11,7 @@ from rich.console import Console
 from metalwright.cli import exits
 from metalwright.reports import result_table, summary_lines, write_page
 from metalwright.reports.attempts import search_report
-from metalwright.reports.summary import money_text, tokens_text
+from metalwright.reports.summary import money_text, shrunk_text, tokens_text
 from metalwright.runs import RunStore
 from metalwright.runs.journal import Journal
 
@@ -44,8 +44,13 @@ def print_results(console: Console, store: RunStore, journal: Journal | None = N
     """Prints what is in the run; returns the exit code that it amounts to."""
     evaluations = [attempt.evaluation for attempt in store.finished()]
     planned = len(store.config.problems)
+    suite = store.config.suite
+    shrunk = {name for name in store.config.problems if suite and suite.is_shrunk(name)}
+    if suite is not None and suite.scale:
+        note = shrunk_text(suite.scale, len(shrunk), planned)
+        console.print(note, style="yellow", markup=False, soft_wrap=True)
     if evaluations:
-        console.print(result_table(evaluations, console.width))
+        console.print(result_table(evaluations, console.width, shrunk))
     for evaluation in evaluations:
         if not evaluation.correct:
             summary = evaluation.summary.splitlines()[0] if evaluation.summary else ""

@@ -1,4 +1,7 @@
-"""What a run with models amounts to: correctness and speed by attempt, and what it cost."""
+"""What a run with models amounts to: correctness and speed by attempt, and what it cost.
+
+The figures are those of `metalwright.scoring`: a run's page and its site say the same.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from metalwright.evaluation.model import Flag
-from metalwright.reports.summary import is_faster
 from metalwright.runs.journal import Journal
-from metalwright.runs.rows import Spent, StoredAttempt
-from metalwright.scoring import geometric_mean
+from metalwright.runs.rows import Spent
+from metalwright.scoring import scores
+from metalwright.scoring.collect import attempt_score
+from metalwright.scoring.data import AttemptScore
+from metalwright.scoring.outcomes import after_attempts
 
 UNION = "all together"
 
@@ -25,7 +29,7 @@ class ModelRow:
     solved: int
     """Problems with a right candidate."""
     faster: int
-    """Problems with a candidate surely faster than eager."""
+    """Problems whose best candidate is surely faster than the baseline."""
     correct_by_attempt: tuple[float, ...]
     """Share of the problems with a right candidate among the first 1, 2, ... attempts."""
     ratio_by_attempt: tuple[float, ...]
@@ -55,11 +59,18 @@ class SearchReport:
 
 def search_report(journal: Journal, names: Sequence[str]) -> SearchReport | None:
     """The figures of a run; None if no model was asked."""
-    attempts = {name: [a for a in journal.attempts(name) if a.kind != "problem"] for name in names}
     spent = journal.spent_by_model()
     models = list(spent)
     if not models:
         return None
+    attempts = {
+        name: [
+            attempt_score(a.number, a.model, a.kind, a.evaluation)
+            for a in journal.attempts(name)
+            if a.kind != "problem"
+        ]
+        for name in names
+    }
     made_by = {
         model: {
             name: [a for a in own if a.model == model and a.kind == "proposal"]
@@ -76,32 +87,21 @@ def search_report(journal: Journal, names: Sequence[str]) -> SearchReport | None
     return SearchReport(tuple(rows), whole, winners)
 
 
-def _row(model: str, attempts: dict[str, list[StoredAttempt]], spent: Spent) -> ModelRow:
-    longest = max((len(own) for own in attempts.values()), default=0)
-    correct, ratios = [], []
-    for count in range(1, longest + 1):
-        first = [own[:count] for own in attempts.values()]
-        correct.append(sum(any(a.evaluation.correct for a in own) for own in first) / len(first))
-        ratios.append(geometric_mean([_best_ratio(own) for own in first]))
+def _row(model: str, attempts: dict[str, list[AttemptScore]], spent: Spent) -> ModelRow:
+    histories = [[attempt.outcome for attempt in own] for own in attempts.values()]
+    longest = max(map(len, histories), default=0)
+    firsts = [after_attempts(histories, count) for count in range(1, longest + 1)]
+    bests = [max(own, key=lambda a: a.outcome.rank, default=None) for own in attempts.values()]
     return ModelRow(
         model,
         len(attempts),
-        sum(map(len, attempts.values())),
-        sum(any(a.evaluation.correct for a in own) for own in attempts.values()),
-        sum(any(is_faster(a.evaluation) for a in own) for own in attempts.values()),
-        tuple(correct),
-        tuple(ratios),
+        sum(map(len, histories)),
+        sum(best is not None and best.correct for best in bests),
+        sum(best is not None and best.faster for best in bests),
+        tuple(float(scores.share_correct(first)) for first in firsts),
+        tuple(float(scores.geometric_mean_kept(first)) for first in firsts),
         spent,
     )
-
-
-def _trusted(attempt: StoredAttempt) -> bool:
-    return attempt.evaluation.correct and Flag.NOISY_TIMING not in attempt.evaluation.flags
-
-
-def _best_ratio(attempts: Sequence[StoredAttempt]) -> float:
-    """The user keeps the original when nothing beats it."""
-    return max([1.0, *(a.ratio for a in attempts if _trusted(a))])
 
 
 # ---------------------------------------------------------------------------------- plots

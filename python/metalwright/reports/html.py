@@ -36,6 +36,8 @@ def render_page(store: RunStore, journal: Journal | None = None) -> str:
     searched = search_report(journal, store.config.problems) if journal is not None else None
     attempts = list(store.finished())
     evaluations = [attempt.evaluation for attempt in attempts]
+    suite = store.config.suite
+    shrunk = {name for name in store.config.problems if suite and suite.is_shrunk(name)}
     template = _environment().get_template("report.html.j2")
     return template.render(
         config=store.config,
@@ -48,6 +50,10 @@ def render_page(store: RunStore, journal: Journal | None = None) -> str:
         summary=texts.summarise(evaluations),
         plot=Markup(speedup_plot(evaluations)),
         searched=searched,
+        shrunk=shrunk,
+        shrunk_note=texts.shrunk_text(suite.scale, len(shrunk), len(store.config.problems))
+        if suite is not None and suite.scale
+        else "",
         attempt_plots=[Markup(correctness_plot(searched)), Markup(ratio_plot(searched))]
         if searched is not None
         else [],

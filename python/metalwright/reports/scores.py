@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from metalwright.reports.summary import money_text, seconds_text, tokens_text
+from metalwright.reports.summary import money_text, seconds_text, shrunk_text, tokens_text
 from metalwright.scoring.compare import differences
 from metalwright.scoring.data import AttemptScore, LeftOut, ProblemScores, RunScores
 from metalwright.scoring.intervals import Estimate
@@ -76,10 +76,7 @@ def header_lines(run: RunScores) -> list[str]:
         lines.append(f"Strategy: {run.strategy}; shown besides the problem: {shown}.")
     if run.scale:
         count = sum(problem.shrunk for problem in run.scored)
-        lines.append(
-            f"SIZES WERE SHRUNK (--scale {run.scale}): {count} of {len(run.scored)} problems are "
-            "smaller than given. These results are not those of the suite's own sizes."
-        )
+        lines.append(shrunk_text(run.scale, count, len(run.scored)))
     if run.repeats:
         lines.append(f"It repeats {run.repeats}.")
     return lines
@@ -229,10 +226,15 @@ def _problem_columns(problem: ProblemScores) -> dict[str, Any]:
 
 
 def _attempt_columns(attempt: AttemptScore | None) -> dict[str, Any]:
-    names = [field.name for field in dataclasses.fields(AttemptScore)]
+    names = [field.name for field in dataclasses.fields(AttemptScore) if field.name != "asked"]
+    asked = attempt.asked if attempt is not None else None
+    used = {
+        f"asked_{key}": None if asked is None else getattr(asked, key)
+        for key in ("calls", "tokens", "money", "seconds")
+    }
     if attempt is None:
-        return dict.fromkeys(names)
-    row = {name: getattr(attempt, name) for name in names}
+        return dict.fromkeys(names) | used
+    row = {name: getattr(attempt, name) for name in names} | used
     return row | {"flags": " ".join(attempt.flags), "parents": " ".join(map(str, attempt.parents))}
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from metalwright.evaluation.model import SAME_SPEED, Evaluation, Flag, Interval
 from metalwright.scoring import geometric_mean
+from metalwright.scoring.data import Usage
 
 
 @dataclass(frozen=True)
@@ -19,25 +20,24 @@ class Summary:
     """Correct, and faster than eager by more than identical code can seem to be."""
     noisy: int
     """Correct, but timed too unsteadily to have a ratio."""
+    beyond_roofline: int
+    """Correct, but faster than the device can be: in no mean before a person has looked."""
     mean_of_correct: float | None
-    """Geometric mean of the ratios of correct attempts, noisy ones left out."""
+    """Geometric mean of the ratios of correct attempts, of those that are believed."""
     mean_of_all: float | None
-    """Over all problems; a failure and noise count as 1: the user keeps the original."""
+    """Over all problems; what is not right or not believed counts as 1: the original is kept."""
 
 
 def summarise(evaluations: Sequence[Evaluation]) -> Summary:
     """Counts and means."""
-    noisy = [e.correct and Flag.NOISY_TIMING in e.flags for e in evaluations]
-    ratios = [
-        e.timing.ratio.median if e.correct and e.timing and not unsteady else None
-        for e, unsteady in zip(evaluations, noisy, strict=True)
-    ]
+    ratios = [e.timing.ratio.median if e.timing and _believed(e) else None for e in evaluations]
     correct = [ratio for ratio in ratios if ratio is not None]
     return Summary(
         problems=len(evaluations),
         correct=sum(evaluation.correct for evaluation in evaluations),
         faster=sum(map(is_faster, evaluations)),
-        noisy=sum(noisy),
+        noisy=sum(e.correct and Flag.NOISY_TIMING in e.flags for e in evaluations),
+        beyond_roofline=sum(e.correct and not e.rankable for e in evaluations),
         mean_of_correct=geometric_mean(correct) if correct else None,
         mean_of_all=geometric_mean([ratio or 1.0 for ratio in ratios]) if correct else None,
     )
@@ -46,8 +46,20 @@ def summarise(evaluations: Sequence[Evaluation]) -> Summary:
 def is_faster(evaluation: Evaluation) -> bool:
     """Whether the candidate is correct and its advantage is more than noise."""
     timing = evaluation.timing
-    noisy = Flag.NOISY_TIMING in evaluation.flags
-    return evaluation.correct and timing is not None and not noisy and timing.ratio.low > SAME_SPEED
+    return _believed(evaluation) and timing is not None and timing.ratio.low > SAME_SPEED
+
+
+def _believed(evaluation: Evaluation) -> bool:
+    """Whether its ratio counts, as in `metalwright.scoring.collect.attempt_score`."""
+    return evaluation.rankable and Flag.NOISY_TIMING not in evaluation.flags
+
+
+def shrunk_text(scale: str, shrunk: int, problems: int) -> str:
+    """What stands above every figure of a run whose problems were made smaller."""
+    return (
+        f"SIZES WERE SHRUNK (--scale {scale}): {shrunk} of {problems} problems are smaller than "
+        "given. These results are not those of the suite's own sizes."
+    )
 
 
 def seconds_text(seconds: float | None) -> str:
@@ -89,6 +101,15 @@ def tokens_text(tokens: float | None) -> str:
         if tokens >= scale:
             return f"{tokens / scale:.3g}{unit} tokens"
     return f"{tokens:.0f} tokens"
+
+
+def usage_text(usage: Usage) -> str:
+    """``2 calls, 12.3k tokens, $0.0123``; without the money where no price is known."""
+    calls = f"{usage.calls} call" if usage.calls == 1 else f"{usage.calls} calls"
+    parts = [calls, tokens_text(usage.tokens)]
+    if usage.money is not None:
+        parts.append(money_text(usage.money))
+    return ", ".join(parts)
 
 
 def error_text(evaluation: Evaluation) -> str:

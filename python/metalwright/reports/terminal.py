@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from rich import box
 from rich.markup import escape
@@ -29,8 +29,13 @@ _STYLES = {
 }
 
 
-def result_table(evaluations: Sequence[Evaluation], width: int) -> Table:
-    """One row per problem; how many columns depends on the terminal's width in characters."""
+def result_table(
+    evaluations: Sequence[Evaluation], width: int, shrunk: Collection[str] = ()
+) -> Table:
+    """One row per problem; how many columns depends on the terminal's width in characters.
+
+    `shrunk` are the names of problems that ran at smaller sizes than given: their rows say so.
+    """
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     columns = [("problem", "left"), ("verdict", "left"), ("ratio", "right")]
     if width >= _MEDIUM:
@@ -48,6 +53,8 @@ def result_table(evaluations: Sequence[Evaluation], width: int) -> Table:
         )
     for evaluation in evaluations:
         cells = _cells(evaluation)
+        if evaluation.problem in shrunk:
+            cells["problem"].append(" (shrunk)", style="yellow")
         table.add_row(*(cells[name] for name, _ in columns))
     return table
 
@@ -84,6 +91,8 @@ def summary_lines(evaluations: Sequence[Evaluation], planned: int) -> list[str]:
         )
     if summary.noisy:
         text += f"; {summary.noisy} timed too unsteadily for a ratio"
+    if summary.beyond_roofline:
+        text += f"; {summary.beyond_roofline} faster than the device can be, in no mean"
     lines.append(text + ".")
     device = evaluations[0].device
     note = "" if device.kind == "metal" else ", which is not an Apple GPU"

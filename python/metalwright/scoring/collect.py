@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-from sqlalchemy import select
 
 from metalwright.errors import Error
 from metalwright.evaluation.model import SAME_SPEED, Evaluation, Flag
@@ -20,6 +17,7 @@ from metalwright.runs import tables as t
 from metalwright.runs.journal import Journal
 from metalwright.runs.rows import source_hash
 from metalwright.runs.suite_record import SuiteProblem
+from metalwright.scoring.calls import Call, calls_by_problem, usage_by_attempt, usage_by_model
 from metalwright.scoring.data import (
     NOT_RUNNABLE,
     AttemptScore,
@@ -56,9 +54,9 @@ def collect(store: RunStore, journal: Journal | None) -> RunScores:
     config = store.config
     suite = config.suite
     entries = {entry.name: entry for entry in suite.problems} if suite else {}
-    usage = _usage_by_problem(journal) if journal is not None else {}
+    calls = calls_by_problem(journal) if journal is not None else {}
     problems = tuple(
-        _problem(store, journal, name, entries.get(name), usage.get(name, {}))
+        _problem(store, journal, name, entries.get(name), calls.get(name, ()))
         for name in config.problems
     )
     whole = journal.spent() if journal is not None else None
@@ -99,6 +97,7 @@ def attempt_score(
     parents: Sequence[int] = (),
     slot: str = "",
     candidate: Candidate | None = None,
+    asked: Usage | None = None,
 ) -> AttemptScore:
     """One attempt's figures from its evaluation."""
     timing = evaluation.timing
@@ -126,6 +125,7 @@ def attempt_score(
         independent=slot.startswith(_SAMPLE),
         candidate_hash=source_hash(candidate.source) if candidate is not None else "",
         seconds=evaluation.seconds,
+        asked=asked,
     )
 
 
@@ -134,14 +134,16 @@ def _problem(
     journal: Journal | None,
     name: str,
     entry: SuiteProblem | None,
-    calls: Mapping[str, Usage],
+    calls: Sequence[Call],
 ) -> ProblemScores:
     problem = store.problem(name)
     attempts: list[AttemptScore] = []
     failure = ""
     if journal is not None:
         state, reason, winner = journal.state(name)
-        for stored in journal.attempts(name):
+        stored_attempts = journal.attempts(name)
+        asked = usage_by_attempt(calls, stored_attempts)
+        for stored in stored_attempts:
             if stored.kind == _PROBLEM:
                 failure = stored.evaluation.summary
                 continue
@@ -154,6 +156,7 @@ def _problem(
                     stored.parents,
                     stored.slot,
                     stored.candidate,
+                    asked.get(stored.number),
                 )
             )
     else:
@@ -189,7 +192,7 @@ def _problem(
         shrunk=bool(original),
         source_hash=_hash(problem),
         context=_context(store.config, name),
-        usage=_with_evaluations(calls, attempts),
+        usage=_with_evaluations(usage_by_model(calls), attempts),
     )
 
 
@@ -197,39 +200,6 @@ def _hash(problem: Problem) -> str:
     digest = hashlib.sha256(problem.source.encode("utf-8", "surrogatepass"))
     digest.update(problem.archive or b"")
     return digest.hexdigest()
-
-
-def _usage_by_problem(journal: Journal) -> dict[str, dict[str, Usage]]:
-    """What each problem's calls used, by model; counted as `Journal.spent` does."""
-    c = t.calls.c
-    found: dict[str, dict[str, Usage]] = defaultdict(dict)
-    with journal.engine.connect() as connection:
-        for row in connection.execute(
-            select(
-                *(c.problem, c.model, c.state, c.served_from, c.cost, c.most_cost, c.most_tokens),
-                *(c.input_tokens, c.cache_read_tokens, c.cache_write_tokens, c.output_tokens),
-                *(c.started, c.finished),
-            ).where(c.run_id == journal.run_id)
-        ):
-            tokens = (
-                row.input_tokens
-                + row.cache_read_tokens
-                + row.cache_write_tokens
-                + row.output_tokens
-            )
-            money = row.cost
-            if row.state in ("started", "lost"):
-                tokens += row.most_tokens
-                money = (row.cost or 0.0) + row.most_cost if row.most_cost is not None else row.cost
-            used = Usage(
-                int(row.served_from is None),
-                tokens,
-                money,
-                row.finished - row.started if row.finished is not None else 0.0,
-            )
-            mine = found[row.problem]
-            mine[row.model] = mine.get(row.model, Usage()) + used
-    return found
 
 
 def _with_evaluations(

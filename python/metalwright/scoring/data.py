@@ -63,6 +63,9 @@ class AttemptScore:
     """Of the candidate's text; empty if there is none, or it is not known."""
     seconds: float = 0.0
     """Wall time of the evaluation."""
+    asked: Usage | None = None
+    """What the calls of its model for it used, repairs and an agent's turns included; None where no
+    model was asked, or it is not known."""
 
     @property
     def correct(self) -> bool:

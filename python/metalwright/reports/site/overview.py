@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from metalwright.reports.scores import all_together
 from metalwright.reports.site.charts import factor
 from metalwright.reports.site.content import SiteRun
 from metalwright.reports.site.overview_charts import Scored, overview_charts
 from metalwright.scoring.data import AttemptScore, ProblemScores, RunScores
-from metalwright.scoring.table import GroupScore
+from metalwright.scoring.table import GroupScore, score_table
 
 ORIGINAL = "original"
 
@@ -42,15 +43,18 @@ def overview_context(
 ) -> dict[str, Any]:
     """The names that the template uses."""
     rows = [row for index, run in enumerate(runs) for row in _rows(index, run.scores, pages)]
-    shared = {(run.scores.device, run.scores.device_name, run.scores.scale) for run in runs}
+    all_scores = [run.scores for run in runs]
+    together, unlike = all_together(all_scores)
+    # All models of all runs, where nothing speaks against putting the runs together.
+    union = [Scored(run, score_table(run), several=True) for run in together]
     return {
         "title": runs[0].scores.label if len(runs) == 1 else f"{len(runs)} runs",
-        "runs": [run.scores for run in runs],
+        "runs": all_scores,
         "several": len(runs) > 1,
-        "mixed": len(shared) > 1,
-        "heads": [_head(item) for item in scored],
-        "charts": overview_charts(scored),
-        "groups": [(item.scores, group) for item in scored for group in item.groups],
+        "unlike": unlike,
+        "heads": [_head(item) for item in [*scored, *union]],
+        "charts": overview_charts(scored, union),
+        "groups": [(item.scores, group) for item in [*scored, *union] for group in item.groups],
         "rows": rows,
         "levels": sorted({row.problem.level for row in rows if row.problem.level is not None}),
         "statuses": sorted({row.status for row in rows}),

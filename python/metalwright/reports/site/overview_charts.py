@@ -48,9 +48,14 @@ class Scored:
         return tuple(first.values())
 
 
-def overview_charts(runs: Sequence[Scored]) -> list[Chart]:
-    """All charts that the runs have something to show for."""
+def overview_charts(runs: Sequence[Scored], together: Sequence[Scored] = ()) -> list[Chart]:
+    """All charts that the runs have something to show for.
+
+    `together` are the runs put together: their union is beside the models in one chart alone, since
+    the others would show every attempt twice.
+    """
     lines = [(run.label(group), group, run) for run in runs for group in run.whole]
+    unions = [(f"all runs, {UNION}", run.whole[-1], run) for run in together if run.whole]
     if not any(group.problems for _, group, _ in lines):
         return []
     charts = [
@@ -60,7 +65,7 @@ def overview_charts(runs: Sequence[Scored]) -> list[Chart]:
         _by_attempt(lines),
         _ratio_by_attempt(lines),
         _by_level(runs),
-        _best_of_models(lines),
+        _best_of_models([*lines, *unions]),
         _cost(lines),
     ]
     return [chart for chart in charts if chart is not None]

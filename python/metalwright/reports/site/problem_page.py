@@ -100,10 +100,16 @@ def _sections(
             system_place(item.system),
             turns,
             item.answer,
-            tuple(facts_of(item.evaluation)),
+            (*_asked(item.score), *facts_of(item.evaluation)),
             number == problem.winner,
             texts.ratio_text(item.evaluation),
         )
+
+
+def _asked(score: AttemptScore) -> Iterator[tuple[str, str]]:
+    if score.asked is not None:
+        took = texts.seconds_text(score.asked.seconds)
+        yield "Asking the model", f"{texts.usage_text(score.asked)}, {took}"
 
 
 def facts_of(evaluation: Evaluation) -> Iterator[tuple[str, str]]:
