@@ -228,7 +228,14 @@ def test_shrunk_sizes_are_said_in_every_format(two_runs, tmp_path):
     ):
         store.backup(copy)
     shutil.copytree(folder, tmp_path / "runs" / two_runs[0].name)
-    text = quick("show", tmp_path / "runs" / two_runs[0].name).output
+    copied = tmp_path / "runs" / two_runs[0].name
+    text = quick("report", copied).output
+    assert "SIZES WERE SHRUNK (--scale cpu): 1 of 2" in text
+    assert "1_One (shrunk)" in text
+    assert "2_Two (shrunk)" not in text
+    page = (copied / "report" / "index.html").read_text()
+    assert "Sizes were shrunk" in page
+    text = quick("show", copied).output
     assert text.count("at a size shrunk by --scale cpu") == 1
     rows = list(csv.DictReader(io.StringIO(quick("report", folder, "--format", "csv").output)))
     assert [(row["scale"], row["shrunk"]) for row in rows] == [("cpu", "True"), ("cpu", "False")]
@@ -265,6 +272,13 @@ def test_kernelbench_and_back(two_runs, tmp_path):
     result = quick("report", tmp_path, "--format", "markdown", "--baseline", times)
     assert result.exit_code == 0, result.output
     assert "| 1/2 | 1/2 | 50% | 0% |" in result.output
+    plain = quick("report", tmp_path, "--baseline", times)
+    assert plain.exit_code == 0, plain.output
+    assert "1/2" in plain.output
+    assert "No site is written" in plain.output
+    refused = quick("report", tmp_path, "--baseline", times, "--output", tmp_path / "site")
+    assert refused.exit_code == 2
+    assert "there is no site about KernelBench's results" in " ".join(refused.output.split())
 
 
 def test_formats_that_there_are_not(two_runs):

@@ -17,7 +17,11 @@ from metalwright.generation.messages import Answer, Request, Text, Usage, user_m
 from metalwright.reports.site import write_site
 from metalwright.reports.site.charts import script_json
 from metalwright.reports.site.text import diff_lines, visible
+from metalwright.reports.summary import money_text, tokens_text
+from metalwright.runs import RunStore
 from metalwright.runs.journal import Journal
+from metalwright.scoring.collect import collect_run
+from metalwright.scoring.table import combine, score_group
 from test_runs_store import evaluation_of, store_of
 
 HOSTILE = "</script></pre></title><script>window.hacked = 1</script><img src=x onerror=hacked=1>"
@@ -174,6 +178,36 @@ def test_two_runs_stand_side_by_side(run, tmp_path):
         "The same name in other runs"
         in Page(index.parent / "problems/1-001-1-argmax-middle.html").text
     )
+
+
+def test_two_runs_of_the_same_suite_have_the_union_of_their_models(run, tmp_path):
+    other = make_run(tmp_path / "runs", problems=6, attempts=2, seed=8)
+    page = Page(write_site([run, other], tmp_path / "both"))
+    union = combine([collect_run(run), collect_run(other)])
+    whole = score_group(union.scored)
+    assert "These runs are not alike" not in page.text
+    assert f"{run.name} + {other.name}" in page.text
+    assert "all runs, all together" in page.text
+    assert f"{whole.mean_kept.value:.2f}x" in page.text
+    assert f"{whole.solved} of {whole.problems}" in page.text
+
+
+def test_runs_that_are_not_alike_are_said_to_be_and_not_put_together(run, tmp_path):
+    other = make_run(tmp_path / "runs", problems=6, attempts=2, seed=8)
+    config = RunStore.open(other).config
+    changed = config.model_copy(update={"versions": {**config.versions, "torch": "1"}})
+    (other / "run.json").write_text(changed.model_dump_json())
+    page = Page(write_site([run, other], tmp_path / "both"))
+    assert "These runs are not alike" in page.text
+    assert "versions: torch: 0 and 1" in page.text
+    assert "all runs" not in page.text
+
+
+def test_an_attempt_says_what_it_cost(site, run):
+    page = next(page for path, page in site[1].items() if path.name.startswith("003"))
+    for attempt in collect_run(run).problems[2].attempts:
+        assert f"1 call, {tokens_text(attempt.asked.tokens)}" in page.text
+        assert money_text(attempt.asked.money) in page.text
 
 
 def test_writing_again_replaces_what_was_ours_and_nothing_else(run, tmp_path):

@@ -85,6 +85,20 @@ def test_the_lines_say_what_was_measured_on_what():
     assert "cpu (Some CPU), which is not an Apple GPU" in lines
 
 
+def test_a_time_beyond_the_roofline_is_in_no_mean():
+    beyond = evaluation_of("beyond", ratio=90.0, flags=(Flag.BEYOND_ROOFLINE,))
+    (line, *_) = summary_lines([evaluation_of("softmax", ratio=2.0), beyond], planned=2)
+    assert "2 of 2 correct, 1 faster than eager" in line
+    assert "2.00x over the correct, 1.41x over all" in line
+    assert "1 faster than the device can be, in no mean" in line
+
+
+def test_rows_of_shrunk_problems_say_so():
+    text = printed(result_table(EVALUATIONS, 140, {"softmax"}), 140)
+    assert "softmax (shrunk)" in text
+    assert text.count("(shrunk)") == 1
+
+
 def test_markup_in_names_and_messages_is_text():
     evaluation = evaluation_of("[bold]name[/bold]", Verdict.CRASH)
     assert "[bold]name[/bold]" in printed(result_line(evaluation), 200)

@@ -11,6 +11,8 @@ from tests.providers.server import ModelServer, Reply
 from metalwright.errors import Error
 from metalwright.problems.selection import problem_number
 from metalwright.runs import RunStore
+from metalwright.runs.rows import StoredAttempt
+from metalwright.scoring.calls import Call, usage_by_attempt
 from metalwright.scoring.collect import collect_run
 from metalwright.scoring.data import AttemptScore, ProblemScores, RunScores, Usage
 from metalwright.scoring.table import UNION, combine, score_group, score_table
@@ -56,11 +58,42 @@ def test_a_run_is_read_from_the_store(run):
     assert one.source_hash == two.source_hash != ""
 
 
+def test_each_attempt_has_what_it_cost(run):
+    found = collect_run(run)
+    for problem in found.problems:
+        assert [a.asked.calls for a in problem.attempts] == [1, 1]
+        whole = problem.usage["test:m"]
+        assert sum(a.asked.tokens for a in problem.attempts) == whole.tokens > 0
+        assert sum(a.asked.money for a in problem.attempts) == pytest.approx(whole.money)
+
+
+def attempt_at(slot, number, call, model="m"):
+    return StoredAttempt("p", slot, number, model, "proposal", (), None, None, call)
+
+
+def test_repairs_and_an_agents_turns_belong_to_their_attempt():
+    calls = [
+        Call(1, "swarm/1/m/call", "m", Usage(1, 10, 0.1, 1.0)),
+        Call(2, "swarm/1/other/call", "other", Usage(1, 20, None, 1.0)),
+        Call(3, "swarm/1/m/repair-1", "m", Usage(1, 5, 0.1, 2.0)),
+        Call(4, "swarm/2/m/call", "m", Usage(1, 99, 9.0, 9.0)),
+    ]
+    attempts = [attempt_at("swarm/1/m", 1, 3), attempt_at("swarm/1/other", 2, 2, "other")]
+    tuned = attempt_at("tune/1", 3, None)
+    used = usage_by_attempt(calls, [*attempts, tuned])
+    assert used == {1: Usage(2, 15, 0.2, 3.0), 2: Usage(1, 20, None, 1.0)}
+    turns = [Call(n, f"agent/m/{n}/call", "m", Usage(1, n, 0.0, 0.0)) for n in range(1, 6)]
+    submitted = [attempt_at("agent/m/2/tool-0", 1, 2), attempt_at("agent/m/4/tool-1", 2, 4)]
+    # The fifth turn led to nothing.
+    assert {n: u.tokens for n, u in usage_by_attempt(turns, submitted).items()} == {1: 3, 2: 7}
+
+
 def test_a_folder_without_its_store_is_read_too(run, tmp_path):
     folder = tmp_path / "given-away"
     shutil.copytree(run, folder)
     found = collect_run(folder)
     assert [a.ratio for p in found.problems for a in p.attempts] == [None, 2.0, 0.5, None]
+    assert all(a.asked is None for p in found.problems for a in p.attempts)
     assert found.usage.money is None
     assert found.problems[0].winner == 2
 

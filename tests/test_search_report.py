@@ -20,6 +20,8 @@ from metalwright.generation.messages import Answer, Request, Text, Usage, user_m
 from metalwright.reports import render_page
 from metalwright.reports.attempts import UNION, search_report
 from metalwright.runs.journal import Journal
+from metalwright.scoring.collect import collect_run
+from metalwright.scoring.table import score_table
 
 
 def add(journal, problem, number, model, verdict, ratio=1.0, cost=0.1, flags=()):
@@ -55,6 +57,22 @@ def test_figures_by_model_and_for_all_together(tmp_path):
     assert abs(a.money_per_solved - 0.3) < 1e-9
     assert abs(union.spent.money - 0.5) < 1e-9
     assert union.tokens_per_solved == 5 * 150 / 2
+
+
+def test_a_time_that_is_not_believed_counts_as_in_the_scores(tmp_path):
+    """Beyond the roofline: correct, but without a ratio, on the page as in the site."""
+    store = new_run(tmp_path / "runs", ("p", "q"))
+    journal = Journal.open(store.folder)
+    add(journal, "p", 1, "test:m", "correct", 90.0, flags=(Flag.BEYOND_ROOFLINE,))
+    add(journal, "q", 1, "test:m", "wrong-values")
+    add(journal, "p", 2, "test:m", "correct", 3.0)
+    (row,) = search_report(journal, ["p", "q"]).rows
+    (group,) = score_table(collect_run(store.folder))
+    assert (row.solved, row.faster) == (group.solved, group.faster) == (1, 1)
+    assert row.correct_by_attempt == tuple(e.value for e in group.correct_by_attempt) == (0.5, 0.5)
+    assert row.ratio_by_attempt == tuple(e.value for e in group.ratio_by_attempt)
+    assert abs(row.ratio_by_attempt[0] - 1.0) < 1e-9
+    assert abs(row.ratio_by_attempt[1] - 3**0.5) < 1e-9
 
 
 def test_a_steady_timing_is_better_than_any_noisy_one(tmp_path):
