@@ -96,7 +96,7 @@ def test_a_suite_is_benched_scored_and_repeated(suite, tmp_path):
         "1 of 2 problems cannot run on cpu",
         "2_Large: ",
         "over the memory limit",
-        "1 problems are scored of 3: 1 cannot run on cpu, 1 are excluded by the suite",
+        "1 problem is scored of 3: 1 cannot run on cpu, 1 is excluded by the suite",
         "excluded by the suite: 3_Left_out: its inputs are secret",
         "which is not an Apple GPU",
         "1/1",

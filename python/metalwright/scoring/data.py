@@ -204,11 +204,13 @@ class RunScores:
     @property
     def denominator(self) -> str:
         """The sentence that goes with every score: how many problems, and which are left out."""
-        parts = [f"{len(self.scored)} problems are scored"]
+        count = len(self.scored)
+        parts = ["1 problem is scored" if count == 1 else f"{count} problems are scored"]
+        unselected = self.suite_total - len(self.problems) - len(self.excluded)
         left = [
             (len(self.not_runnable), f"cannot run on {self.device}"),
-            (len(self.excluded), "are excluded by the suite"),
-            (self.suite_total - len(self.problems) - len(self.excluded), "are not selected"),
+            (len(self.excluded), f"{_are(len(self.excluded))} excluded by the suite"),
+            (unselected, f"{_are(unselected)} not selected"),
         ]
         shown = [f"{count} {what}" for count, what in left if count > 0]
         if shown:
@@ -217,6 +219,10 @@ class RunScores:
         if self.unfinished:
             parts.append(f"({len(self.unfinished)} of them not finished)")
         return " ".join(parts)
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
 
 
 def _levels(problems: tuple[ProblemScores, ...]) -> tuple[int | None, ...]:

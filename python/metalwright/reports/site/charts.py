@@ -66,6 +66,18 @@ def line(
     }
 
 
+def ratio_axis(title: str) -> dict[str, Any]:
+    """A logarithmic axis of ratios: every label is a whole one (plotly's own leave digits out)."""
+    ticks = [step * 10.0**power for power in range(-4, 5) for step in (1, 1.5, 2, 3, 5)]
+    return {
+        "type": "log",
+        "title": {"text": title},
+        "tickmode": "array",
+        "tickvals": ticks,
+        "ticktext": [f"{tick:g}x" for tick in ticks],
+    }
+
+
 def error_bars(estimates: Sequence[Estimate], scale: float = 1.0) -> dict[str, Any]:
     """plotly's description of the intervals around estimates."""
     return {

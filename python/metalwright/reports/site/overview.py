@@ -55,6 +55,8 @@ def overview_context(
         "heads": [_head(item) for item in [*scored, *union]],
         "charts": overview_charts(scored, union),
         "groups": [(item.scores, group) for item in [*scored, *union] for group in item.groups],
+        # A column that says the same everywhere would only push the others out of sight.
+        "contexts": len({name for run in all_scores for name in run.contexts}) > 1,
         "rows": rows,
         "levels": sorted({row.problem.level for row in rows if row.problem.level is not None}),
         "statuses": sorted({row.status for row in rows}),

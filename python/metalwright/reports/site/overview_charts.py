@@ -15,6 +15,7 @@ from metalwright.reports.site.charts import (
     error_bars,
     factor_text,
     line,
+    ratio_axis,
     share_text,
 )
 from metalwright.reports.summary import money_text, seconds_text, tokens_text
@@ -165,7 +166,7 @@ def _ranked(runs: Sequence[Scored]) -> Chart | None:
         traces,
         {
             "xaxis": {"title": {"text": "problems, by ratio"}},
-            "yaxis": {"type": "log", "title": {"text": "ratio"}, "ticksuffix": "x"},
+            "yaxis": ratio_axis("ratio"),
             "shapes": [one_line()],
         },
         ["Problem", "Ratio", "95 % interval", "Run"],

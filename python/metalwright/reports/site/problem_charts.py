@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from metalwright.evaluation.model import Flag, Roofline
-from metalwright.reports.site.charts import Chart
+from metalwright.reports.site.charts import Chart, ratio_axis
 from metalwright.reports.site.content import AttemptTexts
 from metalwright.reports.site.overview_charts import one_line
 from metalwright.reports.summary import interval_text, ratio_text, seconds_text
@@ -72,7 +72,7 @@ def _timings(attempts: Sequence[AttemptTexts], best: int | None) -> Chart | None
         {
             "showlegend": False,
             "xaxis": {"title": {"text": "attempt"}, "type": "category"},
-            "yaxis": {"type": "log", "title": {"text": "ratio to eager"}, "ticksuffix": "x"},
+            "yaxis": ratio_axis("ratio to eager"),
             "shapes": [one_line()],
         },
         ["Attempt", "Ratio", "95 % interval", "Pairs", "Eager", "Candidate", "On device", "Mark"],
@@ -116,7 +116,7 @@ def _roofline(attempts: Sequence[AttemptTexts], best: int | None) -> Chart | Non
         description = "Points below a roof: operations per second by operations per byte."
     else:
         traces, layout = _one_roof(floor, named, best)
-        description = "Bars: bytes per second of eager and each attempt, under the device's line."
+        description = "Points: bytes per second of eager and each attempt, under the device's line."
     return Chart(
         "roofline",
         "Position under the roofline",
@@ -164,9 +164,11 @@ def _two_roofs(
             }
         )
     layout = {
-        "xaxis": {"type": "log", "title": {"text": "operations per byte"}},
+        "xaxis": {"type": "log", "title": {"text": "operations per byte"}, "dtick": 1},
         "yaxis": {
             "type": "log",
+            "dtick": 1,
+            "exponentformat": "SI",
             "title": {"text": "operations per second"},
             "range": _log_range([roof["y"][0], roof["y"][1]], [t["y"][0] for t in traces[1:]]),
         },
@@ -182,12 +184,15 @@ def _log_range(*groups: Sequence[float]) -> list[float]:
 def _one_roof(
     floor: Roofline, named: _Named, best: int | None
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    # Logarithmic: a candidate at a thousandth of what the device can do is a point as well.
     traces: list[dict[str, Any]] = [
         {
-            "type": "bar",
+            "type": "scatter",
+            "mode": "markers",
             "name": name,
             "x": [name.removeprefix("attempt ")],
             "y": [work.bytes / seconds],
+            "marker": {"size": 10, "symbol": "square" if name == "eager" else "circle"},
             "meta": {"color": _colour(name, best)},
         }
         for name, work, seconds in named
@@ -196,7 +201,14 @@ def _one_roof(
     return traces, {
         "showlegend": False,
         "xaxis": {"type": "category", "title": {"text": "eager, and attempts by number"}},
-        "yaxis": {"title": {"text": "bytes per second"}, "rangemode": "tozero"},
+        "yaxis": {
+            "type": "log",
+            "dtick": 1,
+            "exponentformat": "SI",
+            "ticksuffix": "B",
+            "title": {"text": "bytes per second"},
+            "range": _log_range([floor.bandwidth], [trace["y"][0] for trace in traces]),
+        },
         "shapes": [line],
     }
 
