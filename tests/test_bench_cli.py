@@ -10,11 +10,13 @@ import subprocess
 import sys
 
 import pytest
+from rich.console import Console
 from tests.providers.scenario import PROBLEM, answer, models_file, new_run, search
 from tests.providers.server import ModelServer, Reply
 from typer.testing import CliRunner
 
 from metalwright.cli.app import app
+from metalwright.reports.scores import print_scores
 from metalwright.runs import RunStore
 from metalwright.scoring.collect import collect_run
 
@@ -246,6 +248,19 @@ def test_shrunk_sizes_are_said_in_every_format(two_runs, tmp_path):
     assert "are not put together: sizes: --scale" in both
     text = quick("compare", two_runs[0], folder, "--despite", "sizes").output
     assert "NOT ALIKE: sizes: --scale" in text
+
+
+@pytest.mark.parametrize("width", [50, 60, 80, 100, 120])
+def test_figures_are_not_folded_on_a_narrow_terminal(two_runs, width):
+    found = collect_run(two_runs[0])
+    console = Console(file=io.StringIO(), width=width)
+    print_scores(console, [found])
+    text = console.file.getvalue()
+    for words in ("solved", "faster", "mean, all", "2/2"):
+        assert words in text
+    table = [line for line in text.splitlines() if "/2" in line]
+    assert max(map(len, table)) <= width
+    assert ("cost per solved" in text) == (width >= 100)
 
 
 def test_two_runs_are_compared(two_runs):

@@ -23,6 +23,11 @@ COLUMNS = (
     *("model", "level", "solved", "faster", "fast_1", "fast_2", "mean, all", "mean, correct"),
     *("median", "cost per solved"),
 )
+# Below these widths columns are left out rather than folded into stripes; --format csv has all.
+_WIDE = 120
+_MEDIUM = 95
+_FROM_WIDE = frozenset({"context", "fast_2", "median"})
+_FROM_MEDIUM = _FROM_WIDE | {"fast_1", "mean, correct", "cost per solved"}
 _NOT_APPLE = "which is not an Apple GPU"
 
 
@@ -34,18 +39,37 @@ def print_scores(console: Console, runs: Sequence[RunScores]) -> None:
         for line in header_lines(run):
             console.print(escape(line), soft_wrap=True)
         if groups:
-            table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-            for number, title in enumerate(_columns(groups)):
-                table.add_column(title, justify="left" if number < 1 else "right", overflow="fold")
-            for cells in _rows(groups):
-                table.add_row(*map(escape, cells))
-            console.print(table)
+            console.print(_score_table(groups, console.width))
         for line in attempt_lines(groups):
             console.print(escape(line), soft_wrap=True)
         for line in left_out_lines(run):
             console.print(escape(line), soft_wrap=True)
     for line in refused:
         console.print(escape(line), soft_wrap=True)
+
+
+def _score_table(groups: Sequence[GroupScore], width: int) -> Table:
+    """The table of scores; columns are left out where the terminal would fold their figures."""
+    titles = _columns(groups)
+    shown = [
+        number
+        for number, title in enumerate(titles)
+        if width >= _WIDE or title not in (_FROM_WIDE if width >= _MEDIUM else _FROM_MEDIUM)
+    ]
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for number in shown:
+        first = number == 0
+        table.add_column(
+            titles[number],
+            justify="left" if first else "right",
+            overflow="fold" if first else "ellipsis",
+            no_wrap=not first,
+        )
+    for cells in _rows(groups):
+        # On a narrow terminal a figure goes without its interval.
+        short = [cell if width >= _WIDE else cell.split(" (")[0] for cell in cells]
+        table.add_row(*(escape(short[number]) for number in shown))
+    return table
 
 
 def all_together(runs: Sequence[RunScores]) -> tuple[list[RunScores], list[str]]:
