@@ -151,7 +151,7 @@ bool GridJob::run_threadgroup(Worker& worker, std::uint64_t index) {
                                     code.has_barrier, *worker.thread, supervision_.failure)
             : worker.simdgroups->run(reinterpret_cast<simt::SimdgroupEntry*>(code.entry), launch_,
                                      group, *worker.thread, supervision_.failure, code.stack_size,
-                                     code.has_barrier);
+                                     code.has_barrier, code.is_joined);
     if (!ended)
       failed_ = &code;
     return ended;

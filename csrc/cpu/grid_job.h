@@ -17,6 +17,7 @@ struct Executable {
   simt::Engine engine = simt::Engine::vector_loop;
   bool over_grid = false;
   bool has_barrier = false;
+  bool is_joined = false; // a SimdgroupEntry that runs all simdgroups of the threadgroup
   std::size_t stack_size = 0;
 };
 

@@ -82,9 +82,10 @@ void SimdgroupScheduler::fiber_main(void* argument) {
 
 bool SimdgroupScheduler::run(simt::SimdgroupEntry* entry, const simt::LaunchContext& launch,
                              const simt::ThreadgroupContext& threadgroup, ThreadState& thread,
-                             Failure& failure, std::size_t stack_size, bool has_barrier) noexcept {
+                             Failure& failure, std::size_t stack_size, bool has_barrier,
+                             bool is_joined) noexcept {
   const unsigned threads = threadgroup.threads[0] * threadgroup.threads[1] * threadgroup.threads[2];
-  count_ = (threads + kSimdgroupSize - 1) / kSimdgroupSize;
+  count_ = is_joined ? 1 : (threads + kSimdgroupSize - 1) / kSimdgroupSize;
   if (!needs_fibers(stack_size, has_barrier)) {
     SimdgroupState state;
     state.shared = shared_.data();

@@ -20,10 +20,11 @@ class SimdgroupScheduler {
   bool prepare(std::size_t threads, std::size_t stack_size, bool has_barrier);
 
   // Runs one threadgroup to its end, inside a guarded section. False: a barrier diverged and
-  // `failure` says so. prepare() has been called for at least its size, with the same last two.
+  // `failure` says so. prepare() has been called for at least its size, with the same stack size
+  // and has_barrier. `is_joined`: one call of the entry runs all simdgroups.
   bool run(simt::SimdgroupEntry* entry, const simt::LaunchContext& launch,
            const simt::ThreadgroupContext& threadgroup, ThreadState& thread, Failure& failure,
-           std::size_t stack_size, bool has_barrier) noexcept;
+           std::size_t stack_size, bool has_barrier, bool is_joined) noexcept;
 
   // For the function that generated code calls: simdgroup `state` is at a barrier with the lanes
   // `here`, of `all`.

@@ -304,6 +304,7 @@ std::variant<KernelCode, Refusal> lower_to_simdgroups(PreparedKernel kernel, con
     return std::move(*refusal);
   code.sites = std::move(std::get<SimdgroupCode>(made).sites);
   code.has_barrier = std::get<SimdgroupCode>(made).has_barrier;
+  code.is_joined = std::get<SimdgroupCode>(made).is_joined;
   return finish(std::move(code), kernel);
 }
 

@@ -271,6 +271,8 @@ void optimise_lanes(llvm::Module& module, llvm::TargetMachine& target) {
       passes.run(function, analyses.functions);
 }
 
+static constexpr unsigned kStackAlignment = 64; // a register of the widest machines
+
 void optimise_vectors(llvm::Module& module, llvm::TargetMachine& target) {
   set_target(module, target);
   Analyses analyses(target);
@@ -291,6 +293,10 @@ void optimise_vectors(llvm::Module& module, llvm::TargetMachine& target) {
     if (!function.isDeclaration()) {
       passes.run(function, analyses.functions);
       function.addFnAttr(kOrderedAttribute);
+      // Else a vector that is put aside on the stack lies across two cache lines, since the code
+      // generator cannot align the frame any more when it finds that it needs the room.
+      function.addFnAttr(llvm::Attribute::getWithStackAlignment(function.getContext(),
+                                                                llvm::Align(kStackAlignment)));
       widen_half_extrema(function);
     }
 }

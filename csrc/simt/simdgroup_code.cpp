@@ -2,6 +2,7 @@
 #include "simt/simdgroup_code.h"
 
 #include "air/verify.h"
+#include "simt/join_simdgroups.h"
 #include "simt/launch.h"
 #include "simt/loop_order.h"
 #include "simt/optimise.h"
@@ -81,6 +82,13 @@ build_simdgroups(llvm::Module& module, const air::EntryPoint& entry,
   air::verify_after(module, "vector_builder");
   optimise_vectors(module, target);
   air::verify_after(module, "optimise_vectors");
+  if (code.has_barrier && join_simdgroups(*module.getFunction(kEntryName), shape)) {
+    code.is_joined = true;
+    code.has_barrier = false;
+    air::verify_after(module, "join_simdgroups");
+    optimise_vectors(module, target);
+    air::verify_after(module, "optimise_vectors");
+  }
   return code;
 }
 

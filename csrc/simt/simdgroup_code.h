@@ -15,6 +15,7 @@ namespace metalwright::simt {
 struct SimdgroupCode {
   std::vector<Site> sites; // barriers, by the number that they pass to the run time
   bool has_barrier = false;
+  bool is_joined = false; // one call runs the whole threadgroup (join_simdgroups.h)
 };
 
 // Requires: the kernel's function is in one piece; every air.* call left is a cross-lane operation;
