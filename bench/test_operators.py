@@ -89,8 +89,8 @@ kernel void cumsum(ARGUMENTS) {
   for (uint r = 0; r < n; r++) out[i * n + r] = sum += x[i * n + r];
 }
 """
-# One simdgroup for 8 queries of a head of 64, keys and values in blocks of 8: running maximum and
-# sum, the output rescaled by a diagonal matrix.
+# One simdgroup for 8 queries of a head of 64, keys and values in blocks of 32: running maximum and
+# sum; the output is rescaled by a diagonal matrix where some maximum grew.
 ATTENTION = """
 #include <metal_stdlib>
 using namespace metal;
@@ -98,7 +98,7 @@ kernel void attention(device const float* q, device const float* k, device const
                       device float* out, constant uint& tokens,
                       uint2 g [[threadgroup_position_in_grid]],
                       uint lane [[thread_index_in_simdgroup]]) {
-  threadgroup float scores[8 * 8], scale[8 * 8];
+  threadgroup float scores[8 * 32], scale[8 * 8];
   uint head = g.y * tokens * 64;
   q += head + g.x * 8 * 64;
   k += head;
@@ -109,47 +109,58 @@ kernel void attention(device const float* q, device const float* k, device const
     simdgroup_load(query[d], q + 8 * d, 64);
     sum[d] = simdgroup_float8x8(0);
   }
-  // Lane 4 r + c sees columns 2 c and 2 c + 1 of row r.
-  uint row = lane / 4, column = lane % 4 * 2;
+  scale[lane] = 0;
+  scale[lane + 32] = 0;
+  // Lane 4 r + c has columns 8 c to 8 c + 7 of row r.
+  uint row = lane / 4;
   float most = -INFINITY, total = 0;
-  for (uint block = 0; block < tokens; block += 8) {
-    simdgroup_float8x8 score = simdgroup_float8x8(0), key;
+  threadgroup float4* mine = (threadgroup float4*)(scores + lane * 8);
+  for (uint block = 0; block < tokens; block += 32) {
+    simdgroup_float8x8 score[4], key[4];
+    for (uint c = 0; c < 4; c++) score[c] = simdgroup_float8x8(0);
     for (uint d = 0; d < 8; d++) {
-      simdgroup_load(key, k + block * 64 + 8 * d, 64, ulong2(0, 0), true);
-      simdgroup_multiply_accumulate(score, query[d], key, score);
+      for (uint c = 0; c < 4; c++)
+        simdgroup_load(key[c], k + (block + 8 * c) * 64 + 8 * d, 64, ulong2(0, 0), true);
+      for (uint c = 0; c < 4; c++)
+        simdgroup_multiply_accumulate(score[c], query[d], key[c], score[c]);
     }
-    simdgroup_store(score, scores, 8);
+    for (uint c = 0; c < 4; c++) simdgroup_store(score[c], scores + 8 * c, 32);
     simdgroup_barrier(mem_flags::mem_threadgroup);
-    float a = scores[row * 8 + column] * 0.125f, b = scores[row * 8 + column + 1] * 0.125f;
-    float larger = max(a, b);
+    float4 a = mine[0] * 0.125f, b = mine[1] * 0.125f;
+    float4 m = max(a, b);
+    float larger = max(max(m.x, m.y), max(m.z, m.w));
     larger = max(larger, simd_shuffle_xor(larger, 1));
     larger = max(larger, simd_shuffle_xor(larger, 2));
     larger = max(larger, most);
     float shrink = exp(most - larger);
+    bool changed = simd_any(larger > most);
     most = larger;
     a = exp(a - most);
     b = exp(b - most);
-    float both = a + b;
+    m = a + b;
+    float both = (m.x + m.y) + (m.z + m.w);
     both += simd_shuffle_xor(both, 1);
     both += simd_shuffle_xor(both, 2);
     total = fma(total, shrink, both);
-    scores[row * 8 + column] = a;
-    scores[row * 8 + column + 1] = b;
-    scale[row * 8 + column] = column == row ? shrink : 0;
-    scale[row * 8 + column + 1] = column + 1 == row ? shrink : 0;
+    mine[0] = a;
+    mine[1] = b;
+    if (lane % 4 == 0) scale[row * 9] = shrink;
     simdgroup_barrier(mem_flags::mem_threadgroup);
     simdgroup_float8x8 weights, rescale, value;
-    simdgroup_load(weights, scores, 8);
-    simdgroup_load(rescale, scale, 8);
-    for (uint d = 0; d < 8; d++) {
-      simdgroup_load(value, v + block * 64 + 8 * d, 64);
-      simdgroup_multiply(sum[d], rescale, sum[d]);
-      simdgroup_multiply_accumulate(sum[d], weights, value, sum[d]);
+    if (changed) {
+      simdgroup_load(rescale, scale, 8);
+      for (uint d = 0; d < 8; d++) simdgroup_multiply(sum[d], rescale, sum[d]);
+    }
+    for (uint c = 0; c < 4; c++) {
+      simdgroup_load(weights, scores + 8 * c, 32);
+      for (uint d = 0; d < 8; d++) {
+        simdgroup_load(value, v + (block + 8 * c) * 64 + 8 * d, 64);
+        simdgroup_multiply_accumulate(sum[d], weights, value, sum[d]);
+      }
     }
     simdgroup_barrier(mem_flags::mem_threadgroup);
   }
-  scale[row * 8 + column] = column == row ? 1 / total : 0;
-  scale[row * 8 + column + 1] = column + 1 == row ? 1 / total : 0;
+  if (lane % 4 == 0) scale[row * 9] = 1 / total;
   simdgroup_barrier(mem_flags::mem_threadgroup);
   simdgroup_float8x8 rescale;
   simdgroup_load(rescale, scale, 8);
