@@ -1,11 +1,18 @@
-"""Random well-defined kernels: divergent loops, early exits, simdgroup functions, barriers."""
+"""Random well-defined kernels: divergent loops, early exits, simdgroup functions, barriers.
+
+A third of them keep all threads together: conditions only choose values and loops have the same
+bounds for all, as in most kernels with tiles. Loops along rows and sums that every thread makes of
+all threadgroup memory are drawn everywhere, since the engine has forms of its own for them.
+"""
 
 from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
 
-TYPES = ("int", "uint", "float", "short", "uchar", "long")
+THREADS = 1024  # the most that a grid has
+ROWS = 4 * THREADS  # where the rows begin
+OUTPUTS = ROWS + 16 * THREADS
 
 
 @dataclass
@@ -16,7 +23,9 @@ class Program:
     statements: list[str] = field(default_factory=list)
 
     def source(self) -> str:
-        """The kernel ``k(device int* in, device int* out)``: 1024 in, four per thread out."""
+        """The kernel ``k(device int* in, device int* out)``: 1024 in; out, four per thread and then
+        rows of sixteen per thread from ``ROWS`` on.
+        """
         body = "\n".join(self.statements)
         return f"""#include <metal_stdlib>
 using namespace metal;
@@ -44,6 +53,7 @@ class Writer:
         self.random = random.Random(seed)
         self.seed = seed
         self.loops = 0
+        self.stays_together = self.random.random() < 0.33
 
     def program(self) -> Program:
         count = self.random.randint(2, 7)
@@ -123,8 +133,44 @@ class Writer:
             return f"x = simd_sum({self.real(1)});"
         return f"a = simd_shuffle_down({self.integer(1)}, {self.random.choice([1, 3, 16])});"
 
+    def row_walk(self) -> str:
+        """Each thread goes along a row of its own, reading or writing."""
+        self.loops += 1
+        index, length = f"r{self.loops}", self.random.choice([3, 8, 16])
+        row = f"out[{ROWS} + gid * 16 + {index}]"
+        body = self.random.choice(
+            [
+                f"a += in[(gid & 63) * 16 + {index}];",
+                f"x = fma(float(in[(gid & 63) * 16 + {index}]), 0.5f, x);",
+                f"b = max(b, in[(gid & 63) * 16 + {index}] ^ c);",
+                f"{row} = c += in[(gid & 63) * 16 + {index}];",
+                f"{row} = {self.integer(2)};",
+            ]
+        )
+        return f"  for (uint {index} = 0; {index} < {length}; ++{index}) {body}"
+
+    def shared_sum(self) -> str:
+        """Every thread computes the same of what all have written."""
+        self.loops += 1
+        index = f"s{self.loops}"
+        body = self.random.choice(
+            [
+                f"a += shared[{index}];",
+                f"x += float(shared[{index}] & 1023);",
+                f"d = max(d, shared[{index}]);",
+                f"c = c * 31 + shared[{index}];",
+            ]
+        )
+        return (
+            f"  shared[tid] = {self.integer(2)}; threadgroup_barrier(mem_flags::mem_threadgroup);\n"
+            f"  for (uint {index} = 0; {index} < size; ++{index}) {body}\n"
+            "  threadgroup_barrier(mem_flags::mem_threadgroup);"
+        )
+
     def statement(self, depth: int, together: bool) -> str:
         """`together`: every thread of the threadgroup comes here, so a barrier may stand here."""
+        if self.random.random() < 0.12:
+            return self.shared_sum() if together and self.random.random() < 0.5 else self.row_walk()
         pick = self.random.randrange(10)
         if depth >= 3 or pick < 3:
             name = self.random.choice("abcdxy")
@@ -138,13 +184,16 @@ class Writer:
                 f"  b ^= shared[(tid + {self.random.randrange(1, 40)}) % size];\n"
                 "  threadgroup_barrier(mem_flags::mem_threadgroup);"
             )
+        if self.stays_together and pick < 8:
+            name = self.random.choice("abcd")
+            return f"  if {self.condition()} {name} = {self.integer(1)};"
         if pick < 8:
             inner = "\n".join(self.statement(depth + 1, False) for _ in range(2))
             other = self.statement(depth + 1, False)
             return f"  if {self.condition()} {{\n{inner}\n  }} else {{\n{other}\n  }}"
         self.loops += 1
         index = f"i{self.loops}"
-        uniform = self.random.random() < 0.4
+        uniform = self.stays_together or self.random.random() < 0.4
         bound = str(self.random.randint(1, 5)) if uniform else f"({self.integer(2)} & 7)"
         inner = "\n".join(
             self.statement(depth + 1, together and uniform)

@@ -7,7 +7,7 @@ import os
 import numpy as np
 import pytest
 
-from engine.programs import Program, Writer
+from engine.programs import OUTPUTS, ROWS, Program, Writer
 
 metalwright = pytest.importorskip("metalwright.runtime", reason="needs the compiled extension")
 
@@ -27,7 +27,7 @@ def run(source: str, engine: str, threads: int, size: int) -> np.ndarray:
         # A library keeps its kernels: each engine gets a library of its own.
         kernel = metalwright.compile(source, device="cpu", file_name=engine).kernel("k")
         inputs = np.random.default_rng(5).integers(-1000, 1000, 1024).astype(np.int32)
-        out = np.zeros(4 * 1024, np.int32)
+        out = np.zeros(OUTPUTS, np.int32)
         kernel(inputs, out, threads=threads, group_size=size, deadline=DEADLINE)
         assert f"engine: {engine}" in kernel.explain(), kernel.explain()
         return out
@@ -41,7 +41,7 @@ def differs(program: Program, shape: tuple[int, int]) -> bool:
     same = fast == checked
     # Any NaN is as good as any other.
     both = (fast & 0x7FFFFFFF > 0x7F800000) & (checked & 0x7FFFFFFF > 0x7F800000)
-    real = np.arange(fast.size) % 4 >= 2
+    real = (np.arange(fast.size) % 4 >= 2) & (np.arange(fast.size) < ROWS)
     return not bool(np.all(same | (both & real)))
 
 
