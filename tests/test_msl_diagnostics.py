@@ -206,9 +206,10 @@ def test_a_pragma_in_an_odd_place_is_an_error_and_nothing_worse(source):
 
 
 @pytest.mark.parametrize("names", [1, 60, 3_000])
-def test_template_arguments_that_take_for_ever_to_parse_are_refused(names):
-    # Clang looks ahead twice from each undeclared name: 60 of them would take for ever.
-    source = "void helper() {}\nvoid f() { " + "unknown<" * names + "1; }"
+@pytest.mark.parametrize("name", ["unknown", "is_same_v", "metal::enable_if_t"])
+def test_template_arguments_that_take_for_ever_to_parse_are_refused(name, names):
+    # Clang looks ahead from each name more than once: 60 of them would take for ever.
+    source = "void helper() {}\nvoid f() { " + f"{name}<" * names + "1; }"
     found = errors_of(source)
     if names == 1:
         assert "nested too deeply" not in found[0].message
@@ -216,7 +217,7 @@ def test_template_arguments_that_take_for_ever_to_parse_are_refused(names):
         assert [(error.line, error.message) for error in found] == [
             (2, "template argument lists are nested too deeply")
         ]
-        assert source.splitlines()[1][: found[0].column - 1].count("<") == 21
+        assert source.splitlines()[1][: found[0].column - 1].count("<") == 16
 
 
 def test_usual_chains_of_templates_add_up_to_no_limit():

@@ -150,6 +150,58 @@ def test_function_constants_at_program_scope():
     assert caught.value.code == "missing-function-constant"
 
 
+@pytest.mark.parametrize(
+    ("declaration", "read", "expected"),
+    [
+        ("constant float t = sin(0.5f);", "t", np.sin(np.float32(0.5))),
+        ("constant float4 t = float4(1, 2, 3, 4).wzyx;", "t.y", 3),
+        ("constant float2 t = normalize(float2(3, 4));", "t.x", 0.6),
+        ("struct S { float v; S(float x) : v(2 * x) {} }; constant S t[2] = {1, 2};", "t[1].v", 4),
+    ],
+)
+def test_constants_at_program_scope_may_be_computed(declaration, read, expected):
+    source = f"{declaration} kernel void k(device float* out) {{ out[0] = {read}; }}"
+    for check in (False, True):
+        assert run(source, 1, check=check) == [pytest.approx(expected, rel=1e-6)]
+
+
+# The headers that the specification names; each is enough for what it declares.
+HEADERS = {
+    "metal_atomic": "atomic_fetch_add_explicit((device atomic_int*)a, 1, memory_order_relaxed)",
+    "metal_common": "clamp(a[0], 0.0f, 1.0f)",
+    "metal_compute": "(threadgroup_barrier(mem_flags::mem_threadgroup), 1)",
+    "metal_geometric": "dot(float3(1), float3(2))",
+    "metal_graphics": "1",
+    "metal_integer": "popcount(7u)",
+    "metal_limits": "numeric_limits<half>::max()",
+    "metal_logging": "1",
+    "metal_math": "exp(a[0])",
+    "metal_matrix": "determinant(float2x2(1))",
+    "metal_numeric": "numeric_limits<float>::digits",
+    "metal_pack": "pack_float_to_unorm4x8(float4(1))",
+    "metal_quadgroup": "quad_sum(a[0])",
+    "metal_raytracing": "1",
+    "metal_relational": "isnan(a[0])",
+    "metal_simdgroup": "simd_sum(a[0])",
+    "metal_simdgroup_matrix": "simdgroup_float8x8(1).thread_elements()[0]",
+    "metal_stdlib": "exp(a[0])",
+    "metal_texture": "int(access::read)",
+    "metal_array": "array<float, 2>{1, 2}[1]",
+    "metal_type_traits": "is_same<int, int>::value",
+    "metal_types": "int8_t(1)",
+    "metal_uniform": "1",
+    "metal_visible_function_table": "1",
+    "simd/simd.h": "simd_float4(1).x",
+}
+
+
+def test_each_header_alone_declares_what_it_is_named_for():
+    for header, expression in HEADERS.items():
+        source = f"#include <{header}>\nusing namespace metal;\n"
+        source += f"kernel void k(device float* a) {{ a[0] = {expression}; }}"
+        assert metalwright.compile(source).kernel_names == ("k",), header
+
+
 def test_function_constants_may_be_vectors_and_called_constexpr():
     source = (
         HEADER

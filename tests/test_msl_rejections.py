@@ -91,7 +91,7 @@ REJECTIONS = [
         "pointer to a pointer",
         POINTER,
         KERNEL + "{ device float** p; }",
-        KERNEL + "{ device float* thread* p; }",
+        KERNEL + "{ device float* thread* p = &a; a[i] = **p; }",
     ),
     Rejection(
         "reference to an array",
@@ -251,6 +251,19 @@ REJECTIONS = [
         "default initialization of an object of const type",
         f"constant float k; {KERNEL} {{ a[i] = k; }}",
         f"constant float k [[function_constant(0)]]; {KERNEL} {{ a[i] = k; }}",
+    ),
+    Rejection(
+        "constant declared and not defined",
+        "undefined symbol 'k'",
+        f"extern constant float k; {KERNEL} {{ a[i] = k; }}",
+        f"extern constant float unused; constant float k = 2; {KERNEL} {{ a[i] = k; }}",
+    ),
+    Rejection(
+        "constant variable of a function with a computed value",
+        "must be initialized with a compile-time constant",
+        KERNEL + "{ constant float k = c[0]; a[i] = k; }",
+        KERNEL
+        + "{ constant float k[2] = {1, 2 * M_PI_F}; const float x = c[0]; a[i] = k[0] * x; }",
     ),
     Rejection(
         "static variable in a function",
@@ -649,6 +662,24 @@ REJECTIONS = [
         "kernel void f(device atomic_uint* a)"
         " { atomic_fetch_add_explicit(a, 1u, memory_order_relaxed); }",
     ),
+    Rejection(
+        "atomic store that acquires",
+        "order it with atomic_thread_fence",
+        "kernel void f(device atomic_int* a)"
+        " { atomic_store_explicit(a, 1, memory_order_acquire); }",
+        "kernel void f(device atomic_int* a) { atomic_store_explicit(a, 1, memory_order_relaxed);"
+        " atomic_thread_fence(mem_flags::mem_device, memory_order_acquire); }",
+    ),
+    Rejection(
+        "compare and swap that releases",
+        "order it with atomic_thread_fence",
+        "kernel void f(threadgroup atomic_int* a) { int e = 0;"
+        " atomic_compare_exchange_weak_explicit(a, &e, 1, memory_order_acq_rel,"
+        " memory_order_relaxed); }",
+        "kernel void f(threadgroup atomic_int* a) { int e = 0;"
+        " atomic_compare_exchange_weak_explicit(a, &e, 1, memory_order_relaxed,"
+        " memory_order_relaxed); }",
+    ),
 ]
 
 
@@ -696,3 +727,35 @@ def test_what_only_some_versions_of_metal_take_is_a_warning(source, message):
     (warning,) = metalwright.compile(HEADER + source).warnings
     assert message in warning.message
     assert (str(warning.severity), warning.line) == ("warning", 3)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message", "right"),
+    [
+        ("{ float x = a[i]; }", "unused variable 'x'", "{ float x = a[i]; a[0] = x; }"),
+        (
+            "{ int n = 3; if (n < i) a[i] = 1; }",
+            "comparison of integers of different signs: 'int' and 'uint'",
+            "{ uint n = 3; if (n < i && 2 < i) a[i] = 1; }",
+        ),
+        (
+            "{ float x; if (i > 0) x = 1; a[i] = x; }",
+            "variable 'x' is used uninitialized whenever 'if' condition is false",
+            "{ float x; if (i > 0) x = 1; else x = 2; a[i] = x; }",
+        ),
+        (
+            "{ a[i] = 1; } static float g() { return 1; }",
+            "unused function 'g'",
+            "{ a[i] = 1; } float g() { return 1; }",
+        ),
+        (
+            "{ a[i] = 1; } constant int table[2] = {1, 2};",
+            "unused variable 'table'",
+            "{ a[i] = 1; } constant int unused [[function_constant(0)]];",
+        ),
+    ],
+)
+def test_what_apple_warns_of_by_default_is_a_warning(wrong, message, right):
+    warnings = metalwright.compile(HEADER + KERNEL + wrong).warnings
+    assert [w for w in warnings if message in w.message and w.line == 3]
+    assert not metalwright.compile(HEADER + KERNEL + right).warnings

@@ -11,6 +11,7 @@
 #include <llvm/IR/IRBuilder.h>
 #include <llvm/IR/InstIterator.h>
 #include <llvm/IR/PassManager.h>
+#include <llvm/IR/ReplaceConstant.h>
 #include <llvm/Passes/PassBuilder.h>
 #include <llvm/Transforms/IPO/AlwaysInliner.h>
 #include <llvm/Transforms/IPO/GlobalDCE.h>
@@ -545,7 +546,13 @@ class Lowering {
           global.isConstant())
         continue;
       global.removeDeadConstantUsers();
-      std::map<llvm::Function*, llvm::AllocaInst*> copies;
+      // A class writes its members through an address that is an expression of constants.
+      llvm::convertUsersOfConstantsToInstructions({&global});
+      struct Copy {
+        llvm::AllocaInst* memory = nullptr;
+        llvm::Value* address = nullptr; // of the memory, as one in constant memory
+      };
+      std::map<llvm::Function*, Copy> copies;
       std::vector<llvm::Use*> uses;
       for (llvm::Use& use : global.uses())
         uses.push_back(&use);
@@ -553,15 +560,24 @@ class Lowering {
         auto* instruction = llvm::dyn_cast<llvm::Instruction>(use->getUser());
         if (!instruction)
           continue;
-        llvm::AllocaInst*& copy = copies[instruction->getFunction()];
-        llvm::IRBuilder<> builder(
-            &*instruction->getFunction()->getEntryBlock().getFirstInsertionPt());
-        if (!copy) {
-          copy = builder.CreateAlloca(global.getValueType());
-          builder.CreateStore(global.getInitializer(), copy);
+        Copy& copy = copies[instruction->getFunction()];
+        if (!copy.memory) {
+          // At the very beginning: a use may be a phi, whose operands have to be there before it.
+          llvm::IRBuilder<> builder(
+              &*instruction->getFunction()->getEntryBlock().getFirstInsertionPt());
+          copy.memory = builder.CreateAlloca(global.getValueType());
+          builder.CreateStore(global.getInitializer(), copy.memory);
+          copy.address = builder.CreateAddrSpaceCast(copy.memory, global.getType());
         }
-        builder.SetInsertPoint(instruction);
-        use->set(builder.CreateAddrSpaceCast(copy, global.getType()));
+        // A cast to the generic space gets the memory itself: there and back is more than
+        // InferAddressSpaces can follow through a loop.
+        if (llvm::isa<llvm::AddrSpaceCastInst>(instruction) &&
+            instruction->getType() == copy.memory->getType()) {
+          instruction->replaceAllUsesWith(copy.memory);
+          instruction->eraseFromParent();
+        } else {
+          use->set(copy.address);
+        }
       }
       if (global.use_empty())
         global.eraseFromParent();

@@ -100,6 +100,19 @@ class Rules final : public clang::RecursiveASTVisitor<Rules> {
             "variable in threadgroup address space cannot have an initializer");
     if (variable->isStaticLocal() && space == kThreadSpace && !variable->isConstexpr())
       error(variable->getLocation(), "static local variable must reside in constant address space");
+    // C++ would compute it when it is first met, and store it in memory that is only read.
+    if (variable->isStaticLocal() && space == kConstantSpace && variable->hasInit() &&
+        !type->isDependentType() && !variable->getInit()->isValueDependent() &&
+        !variable->hasConstantInitialization())
+      error(variable->getLocation(),
+            "variable in constant address space must be initialized with a compile-time constant; "
+            "leave 'constant' out for a value that is computed");
+    if (variable->hasExternalStorage() && !variable->getDefinition() && variable->isUsed() &&
+        llvm::none_of(variable->specific_attrs<clang::AnnotateAttr>(), [](const auto* annotation) {
+          return annotation->getAnnotation() == "msl.function_constant";
+        }))
+      error(variable->getLocation(), "undefined symbol '%0': it is used, declared and not defined")
+          << variable->getNameAsString();
     return true;
   }
 

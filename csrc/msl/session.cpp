@@ -168,17 +168,13 @@ Session::Session(Kind kind, const CompileOptions& options,
   language_options();
   clang::DiagnosticOptions& diagnostics = compiler_.getDiagnosticOpts();
   // Metal code is full of what these are about, and Apple does not warn of it.
-  diagnostics.Warnings = {"no-unknown-pragmas",
-                          "no-duplicate-decl-specifier",
-                          "no-unused-value",
-                          "no-c++17-extensions",
-                          "no-c++20-extensions",
-                          "no-c++23-extensions",
-                          "no-gnu",
-                          "no-c99-extensions",
-                          "no-main",
-                          "no-builtin-macro-redefined",
-                          "no-tautological-compare"};
+  diagnostics.Warnings = {"no-unknown-pragmas", "no-duplicate-decl-specifier", "no-unused-value",
+                          "no-c++17-extensions", "no-c++20-extensions", "no-c++23-extensions",
+                          "no-gnu", "no-c99-extensions", "no-main", "no-builtin-macro-redefined",
+                          "no-tautological-compare",
+                          // What Apple warns of without being asked, by what people quote of it.
+                          "unused-variable", "unused-const-variable", "unused-function",
+                          "sign-compare", "uninitialized"};
   diagnostics.ErrorLimit = 20;
   compiler_.createDiagnostics(&collector_, /*ShouldOwnClient=*/false);
   compiler_.setTarget(create_air_target());

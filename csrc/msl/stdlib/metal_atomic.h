@@ -71,31 +71,39 @@ template <typename T>
 using plain = typename same<T>::type;
 } // namespace __msl
 
+// What fences take, atomic operations do not: an order that is not relaxed is an error.
+#define _MSL_RELAXED(order)                                                                   \
+  __attribute__((diagnose_if(order != memory_order_relaxed,                                   \
+                             "the memory order of an atomic operation must be "               \
+                             "memory_order_relaxed; order it with atomic_thread_fence",       \
+                             "error")))
 #define _MSL_FETCH(op, space, scope)                                                          \
   template <typename T>                                                                       \
   METAL_FUNC T atomic_fetch_##op##_explicit(volatile space atomic<T>* p, __msl::plain<T> x,   \
-                                            memory_order order) {                             \
+                                            memory_order order) _MSL_RELAXED(order) {         \
     return __air::atomic_##op(&p->__value, x, order, scope, true);                            \
   }
 #define _MSL_ATOMIC_FUNCTIONS(space, scope)                                                   \
   template <typename T>                                                                       \
-  METAL_FUNC T atomic_load_explicit(const volatile space atomic<T>* p, memory_order order) {  \
+  METAL_FUNC T atomic_load_explicit(const volatile space atomic<T>* p, memory_order order)    \
+      _MSL_RELAXED(order) {                                                                   \
     return T(__air::atomic_load(&p->__value, order, scope, true));                            \
   }                                                                                           \
   template <typename T>                                                                       \
   METAL_FUNC void atomic_store_explicit(volatile space atomic<T>* p, __msl::plain<T> x,       \
-                                        memory_order order) {                                 \
+                                        memory_order order) _MSL_RELAXED(order) {             \
     __air::atomic_store(&p->__value, x, order, scope, true);                                  \
   }                                                                                           \
   template <typename T>                                                                       \
   METAL_FUNC T atomic_exchange_explicit(volatile space atomic<T>* p, __msl::plain<T> x,       \
-                                        memory_order order) {                                 \
+                                        memory_order order) _MSL_RELAXED(order) {             \
     return T(__air::atomic_exchange(&p->__value, x, order, scope, true));                     \
   }                                                                                           \
   template <typename T>                                                                       \
   METAL_FUNC bool atomic_compare_exchange_weak_explicit(                                      \
       volatile space atomic<T>* p, thread __msl::plain<T>* expected, __msl::plain<T> desired, \
-      memory_order success, memory_order failure) {                                           \
+      memory_order success, memory_order failure)                                             \
+      _MSL_RELAXED(success) _MSL_RELAXED(failure) {                                           \
     if constexpr (__is_same(T, bool)) {                                                       \
       uint seen = *expected, before = seen;                                                   \
       uint old = __air::atomic_compare(&p->__value, &seen, uint(desired), success, failure, scope, \
@@ -117,16 +125,17 @@ using plain = typename same<T>::type;
   _MSL_FETCH(xor, space, scope)                                                               \
   template <typename T>                                                                       \
   METAL_FUNC void atomic_min_explicit(volatile space atomic<T>* p, __msl::plain<T> x,         \
-                                      memory_order order) {                                   \
+                                      memory_order order) _MSL_RELAXED(order) {               \
     __air::atomic_min(&p->__value, x, order, scope, true);                                    \
   }                                                                                           \
   template <typename T>                                                                       \
   METAL_FUNC void atomic_max_explicit(volatile space atomic<T>* p, __msl::plain<T> x,         \
-                                      memory_order order) {                                   \
+                                      memory_order order) _MSL_RELAXED(order) {               \
     __air::atomic_max(&p->__value, x, order, scope, true);                                    \
   }
 _MSL_ATOMIC_FUNCTIONS(device, 2)
 _MSL_ATOMIC_FUNCTIONS(threadgroup, 1)
 #undef _MSL_ATOMIC_FUNCTIONS
 #undef _MSL_FETCH
+#undef _MSL_RELAXED
 } // namespace metal

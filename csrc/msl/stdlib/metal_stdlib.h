@@ -22,6 +22,7 @@
 #include "metal_simdgroup_matrix.h"
 #include "metal_matrix.h"
 #include "metal_utility.h"
+#include "metal_pack.h"
 #include "metal_texture.h"
 #include "metal_logging.h"
 #include "metal_builtins.h"
