@@ -191,7 +191,7 @@ HEADERS = {
     "metal_types": "int8_t(1)",
     "metal_uniform": "1",
     "metal_visible_function_table": "1",
-    "simd/simd.h": "simd_float4(1).x",
+    "simd/simd.h": "1",
 }
 
 
