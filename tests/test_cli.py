@@ -112,6 +112,35 @@ def test_devices_names_the_cpu():
 
 # ---------------------------------------------------------------------------------- compile
 
+EXPLAINED = """#include <metal_stdlib>
+using namespace metal;
+kernel void plain(device float* x, uint i [[thread_position_in_grid]]) { x[i] += 1; }
+kernel void apart(device float* x, device const float* y, device const uint* at,
+                  device atomic_uint* count, uint i [[thread_position_in_grid]]) {
+  uint place = simd_sum(i) + at[i];
+  float value = y[place];  // gather
+  x[at[i]] = value;  // scatter
+  atomic_fetch_add_explicit(count + place, 1u, memory_order_relaxed);  // atomic
+}
+kernel void walk(device float* x, device const float* y, constant uint& n,
+                 uint i [[thread_position_in_grid]]) {
+  float sum = 0;
+  for (uint k = 0; k < n; k++)  // walk
+    sum += y[i * n + k];
+  x[i] = sum;
+}
+kernel void shared(device float* x, device const float* y, uint i [[thread_position_in_grid]],
+                   uint t [[thread_position_in_threadgroup]]) {
+  threadgroup float all[256];
+  all[t] = y[i];
+  threadgroup_barrier(mem_flags::mem_threadgroup);
+  float sum = 0;
+  for (uint k = 0; k < 256; k++)  // shared
+    sum = fma(sum, 0.5f, all[k]);
+  x[i] = sum;
+}
+"""
+
 
 @pytest.fixture
 def metal(tmp_path):
@@ -149,6 +178,27 @@ def test_compile_emits_code(metal, stage, words):
     result = run("compile", metal, "-DSIZE=3", "--kernel", "scale", "--emit", stage)
     assert result.returncode == 0, result.stderr
     assert words in result.stdout
+
+
+def test_compile_explains_accesses_and_loops_by_source_line(tmp_path):
+    """The lines of `explain()` name what is not plain vector code, and where."""
+    path = tmp_path / "e.metal"
+    path.write_text(EXPLAINED)
+    result = run("compile", path, "--explain")
+    assert result.returncode == 0, result.stderr
+    said = result.stdout
+    lines = {text: number for number, text in enumerate(EXPLAINED.splitlines(), 1)}
+
+    def line_of(word: str) -> str:
+        return f"{path}:{next(n for text, n in lines.items() if word in text)}: "
+
+    assert line_of("// gather") + "a load that gathers: " in said, said
+    assert line_of("// scatter") + "a store that scatters: " in said, said
+    assert line_of("// atomic") + "an atomic operation: " in said, said
+    assert line_of("// walk") + "a loop in which each thread walks" in said, said
+    assert line_of("// shared") + "a loop in which all threads" in said, said
+    assert "engine: vector-loop" in said
+    assert said.count("// plain") == 0
 
 
 def test_compile_names_the_kernels_when_one_is_missing(metal):

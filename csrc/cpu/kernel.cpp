@@ -147,6 +147,7 @@ std::unique_ptr<CpuKernel::Variant> CpuKernel::load(simt::KernelCode code,
   variant->executable.stack_size = code.is_recursive ? 256 * 1024 : variant->object->stack_size();
   variant->sites = std::move(code.sites);
   variant->checks = std::move(code.checks);
+  variant->remarks = std::move(code.remarks);
   return variant;
 }
 
@@ -524,9 +525,30 @@ std::string CpuKernel::code(std::string_view stage) {
   return stage == "llvm" ? print(*code.module) : emit_assembly(*code.module);
 }
 
+std::string CpuKernel::describe_remarks(const Variant& variant) const {
+  simt::Remarks remarks = variant.remarks;
+  if (remarks.empty())
+    return {};
+  with_lines(variant, [&](simt::KernelCode& code) { remarks = std::move(code.remarks); });
+  std::string text;
+  std::map<simt::Remark, unsigned> counted;
+  for (simt::Remark& remark : remarks)
+    ++counted[std::move(remark)];
+  for (const auto& [remark, count] : counted) {
+    if (remark.line != 0)
+      text +=
+          (remark.file.empty() ? "line " : remark.file + ":") + std::to_string(remark.line) + ": ";
+    text += remark.text;
+    if (count > 1)
+      text += " (" + std::to_string(count) + " of them)";
+    text += "\n";
+  }
+  return text;
+}
+
 std::string CpuKernel::explain() {
   const std::lock_guard lock(shared_->mutex);
-  auto describe = [](const Variant& variant) {
+  auto describe = [this](const Variant& variant) {
     const Executable& code = variant.executable;
     std::string text = std::string("engine: ") + simt::name(code.engine);
     if (code.engine == simt::Engine::checked)
@@ -542,7 +564,8 @@ std::string CpuKernel::explain() {
               (code.has_barrier ? ", with threadgroup barriers\n" : ", without barriers\n");
     else
       text += "threadgroup barriers: " + std::to_string(variant.sites.size()) +
-              (code.is_joined ? ", all simdgroups in one program\n" : "\n");
+              (code.is_joined ? ", all simdgroups in one program\n" : "\n") +
+              describe_remarks(variant);
     return text + "stack: " + std::to_string(code.stack_size) + " bytes\n";
   };
   std::string text;

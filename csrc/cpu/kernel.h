@@ -58,6 +58,7 @@ class CpuKernel final : public Kernel {
     std::vector<simt::Site> sites;
     simt::CheckTables checks; // of an observed kernel
     std::string reason;       // why this engine
+    simt::Remarks remarks;    // without places
     simt::Shape shape;        // what it was made for
   };
   // The code for a dispatch.
@@ -78,6 +79,8 @@ class CpuKernel final : public Kernel {
   // Makes the code of a variant once more from its source, with places, and hands it over. False if
   // that is not possible.
   bool with_lines(const Variant& variant, llvm::function_ref<void(simt::KernelCode&)> use) const;
+  // What the simdgroup engine says of single accesses and loops, by place in the source.
+  std::string describe_remarks(const Variant& variant) const;
   std::optional<SourcePlace> place_of(const Failure& failure) const;
   [[noreturn]] void fail_at(const char* code, std::string message,
                             const std::optional<SourcePlace>& place) const;

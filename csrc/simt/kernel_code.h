@@ -48,6 +48,7 @@ struct KernelCode {
   bool is_recursive = false; // no bound on the stack is known
   std::vector<Site> sites;   // where threads may wait, by number
   CheckTables checks;        // of a kernel that is observed
+  Remarks remarks;           // simdgroup: what is not plain vector code, and why
 };
 
 // Whether some lowering takes an `air.*` function of this name; a call of it may still have

@@ -12,6 +12,7 @@
 
 #include <array>
 #include <memory>
+#include <unordered_map>
 
 namespace metalwright::simt {
 
@@ -50,7 +51,7 @@ class LaneAnalysis {
   const Schedule& schedule() const { return *schedule_; }
   // False: one value for all lanes that run.
   bool is_varying(const llvm::Value* value) const;
-  // The pattern of any value; group 0 if there is none.
+  // The pattern of any value; group 0 if there is none. The reference stays valid.
   const Pattern& pattern(const llvm::Value* value) const;
   // Simdgroup matrices, <64 x T>, are one value for the simdgroup.
   static bool is_matrix(const llvm::Type* type);
@@ -62,7 +63,8 @@ class LaneAnalysis {
   const llvm::UniformityInfo* uniformity_ = nullptr;
   std::unique_ptr<Schedule> schedule_;
   llvm::DenseMap<const llvm::Value*, Pattern> patterns_;
-  mutable llvm::DenseMap<const llvm::Value*, Pattern> uniform_patterns_;
+  // Grows while it is asked: of a node container, so that references to its patterns stay.
+  mutable std::unordered_map<const llvm::Value*, Pattern> uniform_patterns_;
   const llvm::DataLayout& layout_;
   bool assumes_;
 };

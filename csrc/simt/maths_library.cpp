@@ -5,6 +5,7 @@
 #include <llvm/ADT/StringSet.h>
 #include <llvm/Bitcode/BitcodeReader.h>
 #include <llvm/IR/AttributeMask.h>
+#include <llvm/IR/Instructions.h>
 #include <llvm/IR/LLVMContext.h>
 #include <llvm/Linker/Linker.h>
 #include <llvm/Support/MemoryBuffer.h>
@@ -20,6 +21,16 @@ llvm::MemoryBufferRef bitcode() {
   return {llvm::StringRef(reinterpret_cast<const char*>(metalwright_maths_bitcode),
                           metalwright_maths_bitcode_size),
           "metalwright maths library"};
+}
+
+// The last product of what a function of the exponential family returns.
+void mark_scaling(llvm::Function& function) {
+  for (llvm::BasicBlock& block : function) {
+    auto* end = llvm::dyn_cast<llvm::ReturnInst>(block.getTerminator());
+    auto* product = end ? llvm::dyn_cast<llvm::BinaryOperator>(end->getReturnValue()) : nullptr;
+    if (product && product->getOpcode() == llvm::Instruction::FMul)
+      product->setMetadata(kScalingMark, llvm::MDNode::get(function.getContext(), {}));
+  }
 }
 
 llvm::StringSet<> read_names() {
@@ -87,6 +98,8 @@ llvm::Error link_maths_library(llvm::Module& module) {
     drop.addAttribute(llvm::Attribute::NoInline);
     function->removeFnAttrs(drop);
     function->addFnAttr(llvm::Attribute::AlwaysInline);
+    if (name == "mw_exp" || name == "mw_exp2")
+      mark_scaling(*function);
     function->setLinkage(llvm::GlobalValue::InternalLinkage);
     function->setDSOLocal(true);
     function->setComdat(nullptr);

@@ -8,6 +8,10 @@
 
 namespace metalwright::simt {
 
+// Metadata of a product by a power of two that is the second of two, of which the first is exact:
+// how the library scales so that a subnormal result is rounded once (scaling.h uses it).
+inline constexpr const char* kScalingMark = "metalwright.scaling";
+
 // Whether the library defines `name` ("mw_exp").
 bool maths_library_has(std::string_view name);
 

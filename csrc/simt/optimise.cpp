@@ -1,6 +1,8 @@
 // Pass pipelines: short, because the time that they take is the user's compile time.
 #include "simt/optimise.h"
 
+#include "simt/scaling.h"
+
 #include <llvm/Analysis/LoopInfo.h>
 #include <llvm/Analysis/ScalarEvolution.h>
 #include <llvm/Analysis/TargetLibraryInfo.h>
@@ -292,6 +294,7 @@ void optimise_vectors(llvm::Module& module, llvm::TargetMachine& target) {
   for (llvm::Function& function : module)
     if (!function.isDeclaration()) {
       passes.run(function, analyses.functions);
+      use_scaling_instructions(function, target);
       function.addFnAttr(kOrderedAttribute);
       // Else a vector that is put aside on the stack lies across two cache lines, since the code
       // generator cannot align the frame any more when it finds that it needs the room.

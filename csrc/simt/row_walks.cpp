@@ -142,10 +142,11 @@ class Addresses {
 class RowWalks {
  public:
   RowWalks(llvm::Function& function, llvm::DominatorTree& dominators, llvm::LoopInfo& loops,
-           bool large_buffers)
-      : function_(function), dominators_(dominators), loops_(loops), large_buffers_(large_buffers),
-        layout_(function.getParent()->getDataLayout()), library_(no_library()),
-        assumptions_(function), evolution_(function, library_, assumptions_, dominators, loops),
+           bool large_buffers, Remarks& remarks)
+      : remarks_(remarks), function_(function), dominators_(dominators), loops_(loops),
+        large_buffers_(large_buffers), layout_(function.getParent()->getDataLayout()),
+        library_(no_library()), assumptions_(function),
+        evolution_(function, library_, assumptions_, dominators, loops),
         addresses_(evolution_, layout_, !large_buffers) {}
 
   bool run() {
@@ -258,6 +259,10 @@ class RowWalks {
     }
     if (count < 2)
       return false;
+    Remark remark = remark_at(
+        loop.getStartLoc(),
+        "a loop in which each thread walks along memory of its own: " + std::to_string(count) +
+            " rounds at a time, neighbouring elements accessed together");
     llvm::UnrollLoopOptions options{};
     options.Count = count;
     options.Force = true;
@@ -267,8 +272,11 @@ class RowWalks {
     options.ForgetAllSCEV = true;
     const llvm::TargetTransformInfo costs(layout_);
     llvm::OptimizationRemarkEmitter remarks(&function_);
-    return llvm::UnrollLoop(&loop, options, &loops_, &evolution_, &dominators_, &assumptions_,
-                            &costs, &remarks, true) != llvm::LoopUnrollResult::Unmodified;
+    if (llvm::UnrollLoop(&loop, options, &loops_, &evolution_, &dominators_, &assumptions_, &costs,
+                         &remarks, true) == llvm::LoopUnrollResult::Unmodified)
+      return false;
+    remarks_.push_back(std::move(remark));
+    return true;
   }
 
   // ---------------------------------------------------------------------- joining
@@ -428,6 +436,7 @@ class RowWalks {
            (is_own(object) || is_own(other_object));
   }
 
+  Remarks& remarks_;
   llvm::Function& function_;
   llvm::DominatorTree& dominators_;
   llvm::LoopInfo& loops_;
@@ -442,8 +451,8 @@ class RowWalks {
 } // namespace
 
 bool join_row_walks(llvm::Function& lane, llvm::DominatorTree& dominators, llvm::LoopInfo& loops,
-                    bool large_buffers) {
-  return RowWalks(lane, dominators, loops, large_buffers).run();
+                    bool large_buffers, Remarks& remarks) {
+  return RowWalks(lane, dominators, loops, large_buffers, remarks).run();
 }
 
 } // namespace metalwright::simt

@@ -45,8 +45,9 @@ class ThreadgroupTarget : public llvm::TargetTransformInfoImplCRTPBase<Threadgro
 
 class SharedLoops {
  public:
-  SharedLoops(llvm::Function& function, llvm::DominatorTree& dominators, llvm::LoopInfo& loops)
-      : function_(function), dominators_(dominators), loops_(loops),
+  SharedLoops(llvm::Function& function, llvm::DominatorTree& dominators, llvm::LoopInfo& loops,
+              Remarks& remarks)
+      : function_(function), dominators_(dominators), loops_(loops), remarks_(remarks),
         layout_(function.getParent()->getDataLayout()), post_dominators_(function) {
     register_uniformity<ThreadgroupTarget>(analyses_);
   }
@@ -122,6 +123,9 @@ class SharedLoops {
     if (size > kSharedMemory)
       return false;
     used_ = size;
+    remarks_.push_back(remark_at(loop.getStartLoc(),
+                                 "a loop in which all threads of the threadgroup compute the same: "
+                                 "the first simdgroup runs it, the others read its results"));
     llvm::BasicBlock* preheader = loop.getLoopPreheader();
     llvm::BasicBlock* after = llvm::SplitBlock(exit, exit->getFirstNonPHI(), &dominators_, &loops_);
     llvm::IRBuilder<> before(preheader->getTerminator());
@@ -148,6 +152,7 @@ class SharedLoops {
   llvm::Function& function_;
   llvm::DominatorTree& dominators_;
   llvm::LoopInfo& loops_;
+  Remarks& remarks_;
   const llvm::DataLayout& layout_;
   llvm::PostDominatorTree post_dominators_;
   llvm::FunctionAnalysisManager analyses_; // owns what uniformity refers to
@@ -158,10 +163,10 @@ class SharedLoops {
 } // namespace
 
 bool share_loops(llvm::Function& lane, llvm::DominatorTree& dominators, llvm::LoopInfo& loops,
-                 const Shape& shape) {
+                 const Shape& shape, Remarks& remarks) {
   if (shape.is_known() && shape.count() <= kSimdgroupSize)
     return false;
-  return SharedLoops(lane, dominators, loops).run();
+  return SharedLoops(lane, dominators, loops, remarks).run();
 }
 
 } // namespace metalwright::simt

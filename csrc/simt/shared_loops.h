@@ -4,6 +4,7 @@
 #pragma once
 
 #include "simt/lane_function.h"
+#include "simt/remarks.h"
 
 #include <llvm/Analysis/LoopInfo.h>
 #include <llvm/IR/Dominators.h>
@@ -19,9 +20,9 @@ namespace metalwright::simt {
 // it between these barriers while others read it: a race, of which nothing is promised.
 //
 // Requires: loops in simplified and LCSSA form, one returning block.
-// Guarantees: true if something changed: then the analyses are out of date, and loops have to be
-// brought into form again.
+// Guarantees: a remark for each loop that is shared; true if something changed: then the analyses
+// are out of date, and loops have to be brought into form again.
 bool share_loops(llvm::Function& lane, llvm::DominatorTree& dominators, llvm::LoopInfo& loops,
-                 const Shape& shape);
+                 const Shape& shape, Remarks& remarks);
 
 } // namespace metalwright::simt

@@ -62,17 +62,18 @@ build_simdgroups(llvm::Module& module, const air::EntryPoint& entry,
     loops.analyze(dominators);
     bring_into_form(loops, dominators);
   };
-  if (share_loops(*lane, dominators, loops, shape))
-    renew("share_loops");
-  if (join_row_walks(*lane, dominators, loops, shape.large_buffers))
-    renew("join_row_walks");
   SimdgroupCode code;
+  if (share_loops(*lane, dominators, loops, shape, code.remarks))
+    renew("share_loops");
+  if (join_row_walks(*lane, dominators, loops, shape.large_buffers, code.remarks))
+    renew("join_row_walks");
   try {
     const LaneAnalysis analysis(*lane, dominators, loops, shape.large_buffers);
-    VectorBuilder builder(*lane, analysis, loops, shape.is_full(), kEntryName);
+    VectorBuilder builder(*lane, analysis, loops, shape, kEntryName);
     builder.build();
     code.sites = std::move(builder.sites());
     code.has_barrier = builder.has_barrier();
+    code.remarks.insert(code.remarks.end(), builder.remarks().begin(), builder.remarks().end());
   } catch (Refusal& refusal) {
     return std::move(refusal);
   }

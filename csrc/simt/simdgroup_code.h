@@ -3,6 +3,7 @@
 
 #include "air/entry_points.h"
 #include "simt/lane_function.h"
+#include "simt/remarks.h"
 #include "simt/sites.h"
 #include "simt/vector_builder.h"
 
@@ -16,6 +17,7 @@ struct SimdgroupCode {
   std::vector<Site> sites; // barriers, by the number that they pass to the run time
   bool has_barrier = false;
   bool is_joined = false; // one call runs the whole threadgroup (join_simdgroups.h)
+  Remarks remarks;
 };
 
 // Requires: the kernel's function is in one piece; every air.* call left is a cross-lane operation;

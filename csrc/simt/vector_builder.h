@@ -12,6 +12,8 @@
 
 #include "simt/convergent_ops.h"
 #include "simt/lane_analysis.h"
+#include "simt/lane_function.h"
+#include "simt/remarks.h"
 #include "simt/sites.h"
 
 #include <llvm/IR/IRBuilder.h>
@@ -38,14 +40,14 @@ using Parts = llvm::SmallVector<llvm::Value*, 4>;
 
 class VectorBuilder {
  public:
-  // `is_full`: all 32 lanes are there.
   VectorBuilder(llvm::Function& source, const LaneAnalysis& lanes, const llvm::LoopInfo& loops,
-                bool is_full, const char* name);
+                const Shape& shape, const char* name);
 
   // Throws Refusal.
   llvm::Function* build();
   std::vector<Site>& sites() { return sites_; }
   bool has_barrier() const { return has_barrier_; }
+  Remarks& remarks() { return remarks_; }
 
  private:
   static constexpr unsigned kLanes = 32;
@@ -71,6 +73,10 @@ class VectorBuilder {
   llvm::Value* spill(llvm::Value* vector); // memory of a vector of 32, for access by lane
   llvm::Constant* offsets_vector(const Pattern& pattern, llvm::Type* element);
 
+  void note(const llvm::Instruction& instruction, std::string text) {
+    remarks_.push_back(remark_at(instruction.getDebugLoc(), std::move(text)));
+  }
+
   // ---- masks
   llvm::Value* mask() const { return mask_; }
   bool is_full_mask() const;
@@ -79,6 +85,8 @@ class VectorBuilder {
   llvm::Value* all_lanes();  // i32
   llvm::Value* both(llvm::Value* mask, llvm::Value* condition);
   llvm::Value* any(llvm::Value* mask);
+  // The mask of a comparison that holds for the first lanes up to some one, or null.
+  llvm::Value* mask_of_first_lanes(const llvm::ICmpInst& compare);
 
   // ---- control (vector_control.cpp)
   void declare();
@@ -127,6 +135,9 @@ class VectorBuilder {
   Parts gather(llvm::Value* addresses, const Access& access);
   bool scatter(llvm::Value* addresses, const Access& access, const Parts& values);
 
+  // Asks for the memory that this simdgroup is going to access some rounds or threadgroups later.
+  void prefetch(const llvm::Instruction& instruction, const Access& access, llvm::Value* base);
+
   // ---- memory that each lane has a piece of (vector_rows.cpp)
   static bool is_in_rows(const Access& access);
   using LaneAddresses = llvm::SmallVector<llvm::Value*, kLanes>;
@@ -163,7 +174,8 @@ class VectorBuilder {
   const LaneAnalysis& lanes_;
   const Schedule& schedule_;
   const llvm::LoopInfo& loops_;
-  bool is_full_;
+  const Shape shape_;
+  bool is_full_; // all 32 lanes are there
   const char* name_;
   llvm::Module& module_;
   llvm::LLVMContext& context_;
@@ -193,6 +205,7 @@ class VectorBuilder {
   llvm::DenseMap<const llvm::PHINode*, PhiSlots> phis_;
   std::vector<Site> sites_;
   bool has_barrier_ = false;
+  Remarks remarks_;
 };
 
 // The scalars that a value of the type is made of, in the order of its parts.

@@ -117,6 +117,113 @@ Value* VectorBuilder::base_address(const Value* pointer) {
   return builder_.CreateGEP(builder_.getInt8Ty(), in_lane(pointer, lane), back);
 }
 
+static std::string why_apart(const Pattern& pattern) {
+  if (pattern.group == 0)
+    return "the addresses of its 32 threads follow no pattern that is known when it is compiled";
+  return "the addresses of its 32 threads are far apart or in the way of each other";
+}
+
+// ------------------------------------------------------------------------------ prefetching
+
+// By how much an integer or address grows per round of the loop, as far as it is written out.
+static std::optional<std::int64_t> step_of(const Value* value, const llvm::Loop& loop,
+                                           const llvm::DataLayout& layout, unsigned depth = 0) {
+  const auto* instruction = llvm::dyn_cast<llvm::Instruction>(value);
+  if (!instruction || !loop.contains(instruction))
+    return 0;
+  if (depth == 8)
+    return std::nullopt;
+  auto operand = [&](unsigned i) {
+    return step_of(instruction->getOperand(i), loop, layout, depth + 1);
+  };
+  auto constant = [&](unsigned i) -> std::optional<std::int64_t> {
+    const auto* number = llvm::dyn_cast<llvm::ConstantInt>(instruction->getOperand(i));
+    if (!number || number->getValue().getSignificantBits() > 32)
+      return std::nullopt;
+    return number->getSExtValue();
+  };
+  if (const auto* phi = llvm::dyn_cast<llvm::PHINode>(instruction)) {
+    if (phi->getParent() != loop.getHeader() || !loop.getLoopLatch())
+      return std::nullopt;
+    const auto* next =
+        llvm::dyn_cast<llvm::Instruction>(phi->getIncomingValueForBlock(loop.getLoopLatch()));
+    if (!next || next->getOpcode() != llvm::Instruction::Add || next->getOperand(0) != phi)
+      return std::nullopt;
+    const auto* number = llvm::dyn_cast<llvm::ConstantInt>(next->getOperand(1));
+    if (!number || number->getValue().getSignificantBits() > 32)
+      return std::nullopt;
+    return number->getSExtValue();
+  }
+  switch (instruction->getOpcode()) {
+  case llvm::Instruction::ZExt:
+  case llvm::Instruction::SExt:
+    return operand(0);
+  case llvm::Instruction::Add:
+  case llvm::Instruction::Or: { // of bits that are apart
+    if (instruction->getOpcode() == llvm::Instruction::Or &&
+        !llvm::cast<llvm::PossiblyDisjointInst>(instruction)->isDisjoint())
+      return std::nullopt;
+    const auto left = operand(0), right = operand(1);
+    if (!left || !right)
+      return std::nullopt;
+    return *left + *right;
+  }
+  case llvm::Instruction::Shl: {
+    const auto left = operand(0), amount = constant(1);
+    if (!left || !amount || *amount < 0 || *amount > 16)
+      return std::nullopt;
+    return *left * (std::int64_t{1} << *amount);
+  }
+  case llvm::Instruction::Mul: {
+    const auto left = operand(0), factor = constant(1);
+    if (!left || !factor)
+      return std::nullopt;
+    return *left * *factor;
+  }
+  case llvm::Instruction::GetElementPtr: {
+    const auto& gep = llvm::cast<llvm::GetElementPtrInst>(*instruction);
+    if (gep.getNumIndices() != 1)
+      return std::nullopt;
+    const auto base = operand(0), index = operand(1);
+    if (!base || !index)
+      return std::nullopt;
+    return *base +
+           *index * static_cast<std::int64_t>(
+                        layout.getTypeAllocSize(gep.getSourceElementType()).getFixedValue());
+  }
+  default:
+    return std::nullopt;
+  }
+}
+
+// `for (i = t; i < n; i += threads)`: the simdgroups of a threadgroup access memory that follows
+// each other, but one runs all its rounds before the next one begins. So a processor sees two lines
+// of memory in every thousand bytes or so, which it does not fetch ahead. What comes some thousand
+// bytes later is accessed soon: by this simdgroup, or by the same one of the next threadgroup,
+// whose row follows in memory. A prefetch of what is not there does nothing.
+void VectorBuilder::prefetch(const llvm::Instruction& instruction, const Access& access,
+                             Value* base) {
+  constexpr std::uint64_t ahead = 16384;
+  constexpr std::uint64_t line = 64;
+  const llvm::Loop* loop = loops_.getLoopFor(instruction.getParent());
+  const std::uint64_t own = std::uint64_t{access.size} * access.leaves;
+  if (!loop || !shape_.is_known() || shape_.count() <= kLanes ||
+      shape_.threads[1] * shape_.threads[2] != 1)
+    return;
+  for (unsigned i = 0; i < kLanes; ++i)
+    if (access.pattern.offset[i] != static_cast<std::int64_t>(i * own))
+      return;
+  const auto step = step_of(llvm::getLoadStorePointerOperand(&instruction), *loop, layout_);
+  if (!step || *step != static_cast<std::int64_t>(shape_.count() * own))
+    return;
+  for (std::uint64_t offset = 0; offset < kLanes * own; offset += line)
+    builder_.CreateIntrinsic(
+        llvm::Intrinsic::prefetch, {builder_.getPtrTy()},
+        {builder_.CreateConstGEP1_64(builder_.getInt8Ty(), base, ahead + offset),
+         builder_.getInt32(llvm::isa<llvm::StoreInst>(instruction)), builder_.getInt32(2),
+         builder_.getInt32(1)});
+}
+
 // ------------------------------------------------------------------------------ loads
 
 Parts VectorBuilder::load_span(const Access& access, Value* base, unsigned begin, unsigned count) {
@@ -227,8 +334,10 @@ void VectorBuilder::build_load(llvm::LoadInst& load) {
   if (pattern.group == kLanes) {
     Value* base = base_address(pointer);
     results = load_few(*access, base);
-    if (results.empty())
+    if (results.empty()) {
+      prefetch(load, *access, base);
       results = load_span(*access, base, 0, kLanes);
+    }
   } else if (pattern.group != 0 && (!pattern.assumed || is_full_mask())) {
     // Each group has an address of its own.
     Value* addresses = part(pointer);
@@ -249,10 +358,12 @@ void VectorBuilder::build_load(llvm::LoadInst& load) {
   }
   if (results.empty() && is_in_rows(*access))
     results = load_rows(pointer, *access);
-  if (results.empty())
+  if (results.empty()) {
     results = gather(part(pointer), *access);
-  if (results.empty())
-    return build_by_lane(load);
+    if (results.empty())
+      return build_by_lane(load);
+    note(load, "a load that gathers: " + why_apart(pattern));
+  }
   set_parts(&load, std::move(results));
 }
 
@@ -346,6 +457,7 @@ void VectorBuilder::build_store(llvm::StoreInst& store) {
             std::min(access->align, llvm::Align(access->size)));
       return;
     }
+    prefetch(store, *access, base);
     if (store_span(*access, base, 0, kLanes, values))
       return;
   } else if (pattern.group != 0 && (!pattern.assumed || is_full_mask())) {
@@ -365,8 +477,8 @@ void VectorBuilder::build_store(llvm::StoreInst& store) {
   }
   if (!is_in_rows(*access)) {
     if (!scatter(part(pointer), *access, values))
-      build_by_lane(store);
-    return;
+      return build_by_lane(store);
+    return note(store, "a store that scatters: " + why_apart(pattern));
   }
   const LaneAddresses addresses = lane_addresses(pointer);
   if (is_full_mask())

@@ -2,6 +2,7 @@
 #include "simt/vector_builder.h"
 
 #include "simt/lane_function.h"
+#include "simt/maths_library.h"
 
 #include <llvm/Analysis/VectorUtils.h>
 #include <llvm/IR/IntrinsicInst.h>
@@ -216,6 +217,9 @@ void VectorBuilder::build_varying(Instruction& instruction) {
 }
 
 void VectorBuilder::build_element_wise(Instruction& instruction) {
+  if (const auto* compare = llvm::dyn_cast<llvm::ICmpInst>(&instruction))
+    if (Value* mask = mask_of_first_lanes(*compare))
+      return set_parts(&instruction, {mask});
   llvm::SmallVector<Type*, 4> leaves;
   collect_leaves(instruction.getType(), leaves);
   llvm::SmallVector<Parts, 3> operands;
@@ -249,8 +253,11 @@ void VectorBuilder::build_element_wise(Instruction& instruction) {
                                     operand(0), operand(1));
     }
     if (auto* made = llvm::dyn_cast<Instruction>(result))
-      if (made->getOpcode() == instruction.getOpcode())
+      if (made->getOpcode() == instruction.getOpcode()) {
         made->copyIRFlags(&instruction);
+        if (llvm::MDNode* mark = instruction.getMetadata(kScalingMark))
+          made->setMetadata(kScalingMark, mark);
+      }
     results.push_back(result);
   }
   set_parts(&instruction, std::move(results));
@@ -371,6 +378,12 @@ void VectorBuilder::build_call(llvm::CallInst& call) {
 
 // One lane after the other: atomics, and intrinsics that have no vector form.
 void VectorBuilder::build_by_lane(Instruction& instruction) {
+  if (instruction.isAtomic())
+    note(instruction, "an atomic operation: one lane after the other");
+  else if (llvm::isa<llvm::CallInst>(instruction))
+    note(instruction, "a function without a vector form: one lane after the other");
+  else
+    note(instruction, "an access that vectors have no form for: one lane after the other");
   llvm::SmallVector<Type*, 4> leaves;
   Type* type = instruction.getType();
   const bool gives = !type->isVoidTy();

@@ -66,6 +66,9 @@ def compile_file(
     emit: Annotated[
         Stage | None, typer.Option(help="Print this code of the kernels to stdout.")
     ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Print how each kernel is going to execute, and why.")
+    ] = False,
     device: options.Device = None,
 ) -> None:
     """Compile a Metal file; print its diagnostics, and its kernels with their arguments."""
@@ -98,6 +101,8 @@ def compile_file(
             print(item.code(emit.value).rstrip())
         else:
             _print_kernel(item)
+        if explain:
+            sys.stdout.write(item.explain())
     if emit is None:
         _print_constants(library)
 
