@@ -146,3 +146,64 @@ kernel void {name}(device const float* x, device float* out, constant uint& n,
         expected = groups.mean(1) + groups.var(1) * 96
         got = (results[0] - np.arange(960) % 96).reshape(10, 96)
         np.testing.assert_allclose(got, np.repeat(expected[:, None], 96, 1), rtol=1e-4)
+
+
+LIMITS = [0, 1, 31, 32, 33, 63, 64, 100, 127, 128, 129, 255, 256, 1000, -1, -32, -4096, -4065,
+          -4000, -3969, 2**31 - 1, -(2**31), 2**31 - 32]  # fmt: skip
+
+
+@pytest.mark.parametrize("step", [1, 4])
+@pytest.mark.parametrize("kind", ["int", "uint", "long", "ulong"])
+def test_comparisons_of_a_line_with_a_limit(kind: str, step: int) -> None:
+    """What passes is counted by scalar arithmetic; NumPy compares element by element."""
+    source = f"""#include <metal_stdlib>
+    using namespace metal;
+    kernel void k(device uint* out, device const int* limits, constant int& count,
+                  uint t [[thread_position_in_threadgroup]]) {{
+      for (int j = 0; j < count; j++) {{
+        {kind} limit = {kind}(limits[j]);
+        uint bits = 0;
+        for (int side = 0; side < 2; side++) {{
+          {kind} v = {kind}(t * {step}u) - {kind}(side * 4096);
+          uint found = 0;
+          if (v < limit) found |= 1;
+          if (v <= limit) found |= 2;
+          if (v > limit) found |= 4;
+          if (limit <= v) found |= 8;
+          bits |= found << (4 * side);
+        }}
+        out[j * 128 + t] = bits;
+      }}
+    }}"""
+    out = np.zeros((len(LIMITS), 128), np.uint32)
+    run(source, "simdgroup", "k", (out, np.array(LIMITS, np.int32), len(LIMITS)), threads=128,
+        group_size=128)  # fmt: skip
+    dtype = {"int": np.int32, "uint": np.uint32, "long": np.int64, "ulong": np.uint64}[kind]
+    limits = np.array(LIMITS, np.int32).astype(np.int64).astype(dtype)[:, None]
+    expected = np.zeros_like(out)
+    for side in range(2):
+        values = (np.arange(128) * step - side * 4096).astype(dtype)[None, :]
+        tests = (values < limits, values <= limits, values > limits, limits <= values)
+        for bit, test in enumerate(tests):
+            expected |= test.astype(np.uint32) << np.uint32(4 * side + bit)
+    np.testing.assert_array_equal(out, expected)
+
+
+@pytest.mark.parametrize("name", ["exp", "exp2"])
+def test_exponentials_have_the_same_bits_as_vectors(name: str) -> None:
+    """The machine's scaling instruction rounds once, as the library's two products do.
+
+    A million floats of all exponents, NaN and infinities among them. (All 2^32 take some minutes.)
+    """
+    source = f"""#include <metal_stdlib>
+    using namespace metal;
+    kernel void k(device int* out, uint i [[thread_position_in_grid]]) {{
+      uint special = i < 4 ? 0x7f7fffffu + i : 0xff7ffffdu + i;
+      out[i] = as_type<int>(precise::{name}(as_type<float>(i < 8 ? special : i * 4099u)));
+    }}"""
+    found = []
+    for engine in ("", "simdgroup"):
+        out = np.zeros(1 << 20, np.int32)
+        run(source, engine, "k", (out,), threads=out.size, group_size=256)
+        found.append(out)
+    np.testing.assert_array_equal(*found)
