@@ -157,6 +157,8 @@ def test_function_constants_at_program_scope():
         ("constant float4 t = float4(1, 2, 3, 4).wzyx;", "t.y", 3),
         ("constant float2 t = normalize(float2(3, 4));", "t.x", 0.6),
         ("struct S { float v; S(float x) : v(2 * x) {} }; constant S t[2] = {1, 2};", "t[1].v", 4),
+        ("constant float2x2 t = transpose(float2x2(1, 2, 3, 4));", "t[0][1]", 3),
+        ("constant float3x3 t = float3x3(1, 2, 3, 4, 5, 6, 7, 8, 9) * 2;", "t[1][2]", 12),
     ],
 )
 def test_constants_at_program_scope_may_be_computed(declaration, read, expected):

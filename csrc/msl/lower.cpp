@@ -45,6 +45,7 @@ class Lowering {
     drop_calls_of("llvm.var.annotation");
     drop_member_annotations();
     drop_promises_about_this();
+    cast_addresses_of_results();
     resolve_default_functions();
     describe_intrinsics();
     convert_to_integer();
@@ -68,6 +69,27 @@ class Lowering {
   }
   llvm::Metadata* function_or_global(llvm::Constant* value) {
     return llvm::ConstantAsMetadata::get(value);
+  }
+
+  // A function that returns a structure gets the address where it belongs. For a variable of
+  // another address space Clang hands over that variable's own address, though the parameter is
+  // generic: `constant float3x3 t = transpose(m)`. Inlining would then build instructions of wrong
+  // types.
+  void cast_addresses_of_results() {
+    for (llvm::Function& function : module_)
+      for (llvm::Instruction& instruction : llvm::instructions(function)) {
+        auto* call = llvm::dyn_cast<llvm::CallBase>(&instruction);
+        if (!call)
+          continue;
+        const llvm::FunctionType* type = call->getFunctionType();
+        for (unsigned i = 0; i < type->getNumParams(); ++i) {
+          llvm::Value* argument = call->getArgOperand(i);
+          llvm::Type* wanted = type->getParamType(i);
+          if (argument->getType() != wanted && argument->getType()->isPointerTy() &&
+              wanted->isPointerTy())
+            call->setArgOperand(i, llvm::IRBuilder<>(call).CreateAddrSpaceCast(argument, wanted));
+        }
+      }
   }
 
   // ------------------------------------------------------------------ maths
