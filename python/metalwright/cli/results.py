@@ -45,7 +45,7 @@ def print_results(console: Console, store: RunStore, journal: Journal | None = N
     evaluations = [attempt.evaluation for attempt in store.finished()]
     planned = len(store.config.problems)
     suite = store.config.suite
-    shrunk = {name for name in store.config.problems if suite and suite.is_shrunk(name)}
+    shrunk = store.config.shrunk
     if suite is not None and suite.scale:
         note = shrunk_text(suite.scale, len(shrunk), planned)
         console.print(note, style="yellow", markup=False, soft_wrap=True)

@@ -37,7 +37,7 @@ def render_page(store: RunStore, journal: Journal | None = None) -> str:
     attempts = list(store.finished())
     evaluations = [attempt.evaluation for attempt in attempts]
     suite = store.config.suite
-    shrunk = {name for name in store.config.problems if suite and suite.is_shrunk(name)}
+    shrunk = store.config.shrunk
     template = _environment().get_template("report.html.j2")
     return template.render(
         config=store.config,

@@ -62,6 +62,12 @@ class RunConfig(BaseModel):
     environment: dict[str, dict[str, str]] = {}
     """More facts on which results depend, by section: see `metalwright.runs.environment`."""
 
+    @property
+    def shrunk(self) -> set[str]:
+        """Names of the problems that run at smaller sizes than their suite gives."""
+        suite = self.suite
+        return {name for name in self.problems if suite is not None and suite.is_shrunk(name)}
+
 
 @dataclass(frozen=True)
 class Attempt:
