@@ -1,70 +1,20 @@
-"""Kernels as Apple's compiler built them, in public wheels: fetched once and kept in a cache.
-
-Nothing of them is part of the repository. The cache is ``metalwright/corpora`` in the user's cache
-folder (``XDG_CACHE_HOME``, or ``~/.cache``); about 330 MB once all is there. With
-``METALWRIGHT_LARGE_DOWNLOADS=0`` what is not there and larger than 100 MB is not fetched.
-"""
+"""Kernels as Apple's compiler built them, in public wheels (see wheels.py); about 330 MB in all."""
 
 import os
 import random
 import re
 import shutil
 import struct
-import subprocess
-import sys
 import tempfile
 import zipfile
 from collections import defaultdict
-from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
+from .wheels import fetched
+
 MLX = "mlx-metal==0.32.4"
 PLATFORM = "macosx_14_0_arm64"
-
-
-def _cache() -> Path:
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "metalwright" / "corpora"
-
-
-def _fetched(requirement: str, unpack: Callable[[Path, Path], None], *, is_large: bool) -> Path:
-    """The folder with what `unpack` made of the wheel; raises RuntimeError with the reason."""
-    folder = _cache() / requirement.replace("==", "-")
-    if folder.is_dir():
-        return folder
-    if is_large and os.environ.get("METALWRIGHT_LARGE_DOWNLOADS") == "0":
-        raise RuntimeError(f"{requirement} is not in {folder.parent} and may not be downloaded")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent) as name:
-        unpacked = Path(name) / "unpacked"
-        unpacked.mkdir()
-        unpack(_download(requirement, Path(name)), unpacked)
-        try:
-            unpacked.rename(folder)
-        except OSError:  # another process was faster
-            if not folder.is_dir():
-                raise
-    return folder
-
-
-def _download(requirement: str, folder: Path) -> Path:
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder]
-    command += ["--disable-pip-version-check", "--only-binary=:all:", "--platform", PLATFORM]
-    # Any interpreter that the release has a wheel for: only the library inside is of interest.
-    command += ["--python-version", "3.12", "--implementation", "cp"]
-    command += ["--abi", "cp312", "--abi", "none"]
-    try:
-        done = subprocess.run(
-            [*map(str, command), requirement], capture_output=True, text=True, timeout=300
-        )
-    except subprocess.TimeoutExpired:
-        raise RuntimeError(f"{requirement} could not be downloaded in five minutes") from None
-    if done.returncode != 0:
-        lines = done.stderr.strip().splitlines() or ["no reason given"]
-        raise RuntimeError(f"{requirement} could not be downloaded: {lines[-1]}")
-    (wheel,) = folder.glob("*.whl")
-    return wheel
 
 
 def _unpack_mlx(wheel: Path, folder: Path) -> None:
@@ -75,7 +25,7 @@ def _unpack_mlx(wheel: Path, folder: Path) -> None:
 
 def mlx() -> tuple[Path, Path]:
     """MLX's .metallib, and the folder of its headers for ``#include``."""
-    folder = _fetched(MLX, _unpack_mlx, is_large=False)
+    folder = fetched(MLX, _unpack_mlx, platform=PLATFORM)
     (library,) = folder.rglob("mlx.metallib")
     kernels = next(path for path in folder.rglob("kernels") if (path / "unary_ops.h").is_file())
     return library, next(p for p in kernels.parents if p.name == "include")
@@ -108,7 +58,7 @@ def _containers(library: IO[bytes]) -> list[tuple[int, int]]:
 
 def torch(version: str) -> tuple[Path, Path]:
     """The two .metallib files in torch's macOS wheel: of AIR 2.6 and of AIR 2.8."""
-    folder = _fetched(f"torch=={version}", _unpack_torch, is_large=True)
+    folder = fetched(f"torch=={version}", _unpack_torch, platform=PLATFORM, is_large=True)
     first, second = sorted(folder.glob("*.metallib"))
     return first, second
 

@@ -76,7 +76,8 @@ def code_styles() -> tuple[str, str]:
         found = str(formatter.get_style_defs(".code")).splitlines()
         return "\n".join(line for line in found if line.startswith(".code ."))
 
-    return rules("default"), rules("github-dark")
+    # Of Pygments' light styles this one keeps WCAG's 4.5 to 1 on the panel with every colour.
+    return rules("xcode"), rules("github-dark")
 
 
 @dataclass(frozen=True)
