@@ -143,6 +143,7 @@ std::unique_ptr<CpuKernel::Variant> CpuKernel::load(simt::KernelCode code,
   variant->executable.over_grid = code.over_grid;
   variant->executable.has_barrier = code.has_barrier;
   variant->executable.is_joined = code.is_joined;
+  variant->is_cut = code.is_cut;
   // Recursion that goes deeper than this meets the guard page.
   variant->executable.stack_size = code.is_recursive ? 256 * 1024 : variant->object->stack_size();
   variant->sites = std::move(code.sites);
@@ -564,7 +565,8 @@ std::string CpuKernel::explain() {
               (code.has_barrier ? ", with threadgroup barriers\n" : ", without barriers\n");
     else
       text += "threadgroup barriers: " + std::to_string(variant.sites.size()) +
-              (code.is_joined ? ", all simdgroups in one program\n" : "\n") +
+              (code.is_joined ? ", all simdgroups in one program" : "") +
+              (variant.is_cut ? " that is cut at its barriers\n" : "\n") +
               describe_remarks(variant);
     return text + "stack: " + std::to_string(code.stack_size) + " bytes\n";
   };

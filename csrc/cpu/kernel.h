@@ -58,6 +58,7 @@ class CpuKernel final : public Kernel {
     std::vector<simt::Site> sites;
     simt::CheckTables checks; // of an observed kernel
     std::string reason;       // why this engine
+    bool is_cut = false;      // of all simdgroups in one program: at its barriers
     simt::Remarks remarks;    // without places
     simt::Shape shape;        // what it was made for
   };

@@ -2,7 +2,7 @@
 #include "simt/join_simdgroups.h"
 
 #include "simt/launch.h"
-#include "simt/vector_builder.h"
+#include "simt/simdgroup_state.h"
 
 #include <llvm/ADT/DenseMap.h>
 #include <llvm/ADT/SetVector.h>
@@ -10,6 +10,7 @@
 #include <llvm/IR/Instructions.h>
 #include <llvm/IR/IntrinsicInst.h>
 
+#include <optional>
 #include <vector>
 
 namespace metalwright::simt {
@@ -21,12 +22,14 @@ constexpr std::size_t kMost = 2500;
 
 class JoinedSimdgroups {
  public:
-  JoinedSimdgroups(llvm::Function& function, unsigned count)
-      : function_(function), state_(function.getArg(2)), count_(count) {}
+  JoinedSimdgroups(llvm::Function& function, unsigned count) : function_(function), count_(count) {}
 
   bool run() {
-    if (!reads_of_state_are_known() || barriers_.empty())
+    const std::optional<StateUses> uses = uses_of_state(function_);
+    if (!uses || uses->barriers.empty() || !uses->lanes.empty())
       return false;
+    barriers_.insert(uses->barriers.begin(), uses->barriers.end());
+    indices_.insert(uses->indices.begin(), uses->indices.end());
     find_different();
     if (different_.size() * count_ > kMost)
       return false;
@@ -51,48 +54,6 @@ class JoinedSimdgroups {
   }
 
  private:
-  // Of the simdgroup's state the program reads its index and the shared memory's address.
-  bool reads_of_state_are_known() {
-    const llvm::DataLayout& layout = function_.getParent()->getDataLayout();
-    for (llvm::User* user : state_->users()) {
-      auto* instruction = llvm::cast<llvm::Instruction>(user);
-      if (is_barrier(*instruction)) {
-        if (!all_lanes_reach(llvm::cast<llvm::CallInst>(*instruction)))
-          return false;
-        barriers_.insert(instruction);
-      } else if (is_index(*instruction)) {
-        indices_.insert(instruction);
-      } else if (auto* address = llvm::dyn_cast<llvm::GetElementPtrInst>(instruction)) {
-        llvm::APInt offset(64, 0);
-        if (!address->accumulateConstantOffset(layout, offset) ||
-            offset != offsetof(SimdgroupState, shared))
-          return false;
-        for (const llvm::User* load : address->users())
-          if (!llvm::isa<llvm::LoadInst>(load))
-            return false;
-      } else {
-        return false;
-      }
-    }
-    return true;
-  }
-
-  static bool is_index(const llvm::Instruction& instruction) {
-    static_assert(offsetof(SimdgroupState, index) == 0);
-    const auto* load = llvm::dyn_cast<llvm::LoadInst>(&instruction);
-    return load && load->isSimple() && load->getType()->isIntegerTy(32);
-  }
-
-  static bool is_barrier(const llvm::Instruction& instruction) {
-    const auto* call = llvm::dyn_cast<llvm::CallInst>(&instruction);
-    const llvm::Function* callee = call ? call->getCalledFunction() : nullptr;
-    return callee && callee->getName() == kSimdgroupBarrierFunction;
-  }
-
-  static bool all_lanes_reach(const llvm::CallInst& barrier) {
-    return barrier.getArgOperand(2) == barrier.getArgOperand(3);
-  }
-
   bool is_different(const llvm::Value* value) const {
     const auto* instruction = llvm::dyn_cast<llvm::Instruction>(value);
     return instruction && (different_.contains(instruction) ||
@@ -166,7 +127,6 @@ class JoinedSimdgroups {
   }
 
   llvm::Function& function_;
-  llvm::Argument* state_;
   unsigned count_;
   llvm::SetVector<llvm::Instruction*> barriers_;
   llvm::SetVector<llvm::Instruction*> indices_; // loads of the simdgroup's index

@@ -45,6 +45,7 @@ struct KernelCode {
   bool over_grid = false;    // vector_loop: LoopEntry counts in the grid
   bool has_barrier = false;  // the others
   bool is_joined = false;    // simdgroup: one call runs a whole threadgroup
+  bool is_cut = false;       // that one has a loop over simdgroups between two barriers
   bool is_recursive = false; // no bound on the stack is known
   std::vector<Site> sites;   // where threads may wait, by number
   CheckTables checks;        // of a kernel that is observed

@@ -8,6 +8,7 @@
 #include "simt/optimise.h"
 #include "simt/row_walks.h"
 #include "simt/shared_loops.h"
+#include "simt/split_at_barriers.h"
 
 #include <llvm/IR/Module.h>
 #include <llvm/Transforms/Utils/LCSSA.h>
@@ -83,10 +84,15 @@ build_simdgroups(llvm::Module& module, const air::EntryPoint& entry,
   air::verify_after(module, "vector_builder");
   optimise_vectors(module, target);
   air::verify_after(module, "optimise_vectors");
-  if (code.has_barrier && join_simdgroups(*module.getFunction(kEntryName), shape)) {
+  llvm::Function& function = *module.getFunction(kEntryName);
+  if (code.has_barrier) {
+    code.is_joined = join_simdgroups(function, shape);
+    code.is_cut = !code.is_joined && split_at_barriers(function, shape);
+  }
+  if (code.is_joined || code.is_cut) {
     code.is_joined = true;
     code.has_barrier = false;
-    air::verify_after(module, "join_simdgroups");
+    air::verify_after(module, "one program for all simdgroups");
     optimise_vectors(module, target);
     air::verify_after(module, "optimise_vectors");
   }

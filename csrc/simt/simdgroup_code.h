@@ -16,7 +16,8 @@ namespace metalwright::simt {
 struct SimdgroupCode {
   std::vector<Site> sites; // barriers, by the number that they pass to the run time
   bool has_barrier = false;
-  bool is_joined = false; // one call runs the whole threadgroup (join_simdgroups.h)
+  bool is_joined = false; // one call runs the whole threadgroup: side by side (join_simdgroups.h),
+  bool is_cut = false;    // or one after the other between barriers (split_at_barriers.h)
   Remarks remarks;
 };
 

@@ -75,6 +75,9 @@ void VectorBuilder::build_barrier(llvm::CallInst& call) {
       callee, {function_->getArg(2), builder_.getInt32(static_cast<unsigned>(sites_.size())),
                mask_bits(), all_lanes()});
   made->addFnAttr(llvm::Attribute::NoUnwind);
+  // A branch on what differs between simdgroups, taken twice, would otherwise be threaded through
+  // the barrier between, which then would stand in it.
+  made->addFnAttr(llvm::Attribute::NoDuplicate);
   sites_.push_back(std::move(site));
 }
 

@@ -1,0 +1,23 @@
+// What a SimdgroupEntry reads of its simdgroup's state, for the passes that run several simdgroups
+// in one program.
+#pragma once
+
+#include <llvm/IR/Function.h>
+#include <llvm/IR/Instructions.h>
+
+#include <optional>
+#include <vector>
+
+namespace metalwright::simt {
+
+struct StateUses {
+  std::vector<llvm::CallInst*> barriers; // all of which all 32 lanes reach
+  std::vector<llvm::LoadInst*> indices;  // loads of the simdgroup's index
+  std::vector<llvm::LoadInst*> lanes;    // loads of how many threads it has
+};
+
+// None if the function does something else with its state than what is listed and reading the
+// address of the memory that simdgroups share, or has a barrier that some lanes may not reach.
+std::optional<StateUses> uses_of_state(llvm::Function& function);
+
+} // namespace metalwright::simt
