@@ -46,6 +46,36 @@ GridJob::GridJob(const Executable& code, const Executable& edge, const simt::Lau
   units_ = (threadgroups_ + threadgroups_per_unit_ - 1) / threadgroups_per_unit_;
 }
 
+void GridJob::reset(unsigned threads) {
+  units_per_take_ = (units_ + kMostTakes - 1) / kMostTakes;
+  const std::uint64_t takes = units_ == 0 ? 0 : (units_ + units_per_take_ - 1) / units_per_take_;
+  parts_ = std::clamp(threads, 1u, kMostParts);
+  workers_.store(0, std::memory_order_relaxed);
+  for (unsigned i = 0; i < parts_; ++i)
+    part_[i].range.store(takes * i / parts_ | takes * (i + 1) / parts_ << 32,
+                         std::memory_order_relaxed);
+}
+
+// The next of this part, else the last of another one.
+bool GridJob::take(unsigned part, std::uint64_t& number) {
+  for (unsigned i = 0; i < parts_; ++i) {
+    std::atomic<std::uint64_t>& range = part_[(part + i) % parts_].range;
+    std::uint64_t now = range.load(std::memory_order_relaxed);
+    for (;;) {
+      const std::uint64_t first = now & 0xffffffff;
+      const std::uint64_t end = now >> 32;
+      if (first >= end)
+        break;
+      const std::uint64_t rest = i == 0 ? (first + 1) | end << 32 : first | (end - 1) << 32;
+      if (range.compare_exchange_weak(now, rest, std::memory_order_relaxed)) {
+        number = i == 0 ? first : end - 1;
+        return true;
+      }
+    }
+  }
+  return false;
+}
+
 void GridJob::work(ThreadState& thread, bool is_caller) {
   Worker worker{this, &thread, nullptr, nullptr, {}};
   if (!code_.over_grid) {
@@ -84,14 +114,18 @@ void GridJob::work(ThreadState& thread, bool is_caller) {
 }
 
 void GridJob::run_units(Worker& worker) {
-  while (!supervision_.failure.any()) {
-    const std::uint64_t unit = next_.fetch_add(1, std::memory_order_relaxed);
-    if (unit >= units_)
-      return;
-    if (code_.over_grid)
-      run_rows(unit);
-    else if (!run_threadgroups(worker, unit))
-      return;
+  const unsigned part = workers_.fetch_add(1, std::memory_order_relaxed) % parts_;
+  std::uint64_t number = 0;
+  while (take(part, number)) {
+    const std::uint64_t end = std::min((number + 1) * units_per_take_, units_);
+    for (std::uint64_t unit = number * units_per_take_; unit < end; ++unit) {
+      if (supervision_.failure.any())
+        return;
+      if (code_.over_grid)
+        run_rows(unit);
+      else if (!run_threadgroups(worker, unit))
+        return;
+    }
   }
 }
 

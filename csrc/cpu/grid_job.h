@@ -6,6 +6,7 @@
 #include "simt/kernel_code.h"
 #include "simt/launch.h"
 
+#include <array>
 #include <atomic>
 #include <span>
 
@@ -36,7 +37,8 @@ class GridJob final : public Job {
   }
 
   std::uint64_t units() const { return units_; }
-  void reset() { next_.store(0, std::memory_order_relaxed); }
+  // Before each run, which `threads` threads are expected to share.
+  void reset(unsigned threads);
 
   void work(ThreadState& thread, bool is_caller) override;
   Supervision& supervision() override { return supervision_; }
@@ -45,6 +47,15 @@ class GridJob final : public Job {
 
  private:
   struct Worker;
+  // Units that one thread begins with. It takes them from the front; threads that have none left
+  // take from the back, so that each core goes through memory in one direction, in its own part.
+  struct alignas(64) Part {
+    std::atomic<std::uint64_t> range{0}; // the first in the lower half, the end in the upper one
+  };
+  static constexpr unsigned kMostParts = 16; // then some threads share one
+  static constexpr std::uint64_t kMostTakes = std::uint64_t{1} << 31;
+
+  bool take(unsigned part, std::uint64_t& number);
   void run_units(Worker& worker);
   void run_rows(std::uint64_t unit);
   bool run_threadgroups(Worker& worker, std::uint64_t unit);
@@ -66,7 +77,10 @@ class GridJob final : public Job {
   std::uint64_t threadgroups_per_unit_ = 1;
   LaneObserver* observer_ = nullptr;
   std::span<const std::uint64_t> order_;
-  alignas(64) std::atomic<std::uint64_t> next_{0};
+  std::uint64_t units_per_take_ = 1;
+  unsigned parts_ = 1;
+  std::atomic<unsigned> workers_{0};
+  std::array<Part, kMostParts> part_;
 };
 
 } // namespace metalwright::cpu
