@@ -130,6 +130,7 @@ simt::Shape CpuKernel::usual_shape() const {
     shape.threads = {static_cast<std::uint32_t>(std::min<std::uint64_t>(max_threads_, 256) /
                                                 simt::kSimdgroupSize * simt::kSimdgroupSize),
                      1, 1};
+  shape.one_group = {shape.is_known(), shape.is_known()};
   return shape;
 }
 
@@ -196,6 +197,8 @@ CpuKernel::Plan CpuKernel::plan(const simt::LaunchContext& launch, const Dispatc
   for (unsigned axis = 0; axis < 3; ++axis) {
     has_whole &= launch.threads_per_grid[axis] >= wanted.shape.threads[axis];
     has_edge |= launch.threads_per_grid[axis] % wanted.shape.threads[axis] != 0;
+    if (axis > 0)
+      wanted.shape.one_group[axis - 1] = launch.threadgroups_per_grid[axis] == 1;
   }
   for (const Binding& binding : dispatch.bindings)
     wanted.shape.large_buffers |= binding.length >> 32 != 0;

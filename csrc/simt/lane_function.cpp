@@ -33,7 +33,8 @@ class LaneFunctionBuilder {
       function_->setSubprogram(subprogram);
     }
     builder_.SetInsertPoint(llvm::BasicBlock::Create(module_.getContext(), "", function_));
-    LaunchReader reader(builder_, function_->getArg(0), function_->getArg(1), shape_.threads);
+    LaunchReader reader(builder_, function_->getArg(0), function_->getArg(1), shape_.threads,
+                        shape_.one_group);
     llvm::Value* memory = layout_.variables.empty() ? nullptr : reader.threadgroup_memory();
     const ThreadCoordinates thread = coordinates(reader);
     std::vector<llvm::Value*> values;

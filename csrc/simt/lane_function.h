@@ -18,6 +18,9 @@ struct Shape {
   bool large_buffers = false;
   // With an unknown size: y and z are 1.
   bool one_row = false;
+  // With a known size: one threadgroup lies along y, along z. TorchInductor's reductions take their
+  // index in a row from the position in the grid, which is only then that in the threadgroup.
+  std::array<bool, 2> one_group{};
 
   bool is_known() const { return threads[0] != 0; }
   std::uint32_t count() const { return threads[0] * threads[1] * threads[2]; }

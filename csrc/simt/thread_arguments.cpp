@@ -24,6 +24,8 @@ llvm::Value* LaunchReader::threads_per_grid(unsigned axis) {
   return load(launch_, offsetof(LaunchContext, threads_per_grid) + 4 * axis, builder_.getInt32Ty());
 }
 llvm::Value* LaunchReader::threadgroups_per_grid(unsigned axis) {
+  if (is_one(axis))
+    return builder_.getInt32(1);
   return load(launch_, offsetof(LaunchContext, threadgroups_per_grid) + 4 * axis,
               builder_.getInt32Ty());
 }
@@ -35,6 +37,8 @@ llvm::Value* LaunchReader::dispatch_threads_per_threadgroup(unsigned axis) {
               builder_.getInt32Ty());
 }
 llvm::Value* LaunchReader::threadgroup_position(unsigned axis) {
+  if (is_one(axis))
+    return builder_.getInt32(0);
   return load(threadgroup_, offsetof(ThreadgroupContext, position) + 4 * axis,
               builder_.getInt32Ty());
 }

@@ -24,9 +24,11 @@ struct ThreadCoordinates {
 class LaunchReader {
  public:
   // `known_threads`: the size of the threadgroup where the code is made for one size; 0 elsewhere.
+  // `one_group`: whether there is one threadgroup along y, along z.
   LaunchReader(llvm::IRBuilder<>& builder, llvm::Value* launch, llvm::Value* threadgroup,
-               std::array<std::uint32_t, 3> known_threads = {})
-      : builder_(builder), launch_(launch), threadgroup_(threadgroup), known_(known_threads) {}
+               std::array<std::uint32_t, 3> known_threads = {}, std::array<bool, 2> one_group = {})
+      : builder_(builder), launch_(launch), threadgroup_(threadgroup), known_(known_threads),
+        one_group_(one_group) {}
 
   llvm::Value* threads_per_grid(unsigned axis);
   llvm::Value* threadgroups_per_grid(unsigned axis);
@@ -42,7 +44,10 @@ class LaunchReader {
   llvm::IRBuilder<>& builder_;
   llvm::Value* launch_;
   llvm::Value* threadgroup_;
+  bool is_one(unsigned axis) const { return axis > 0 && one_group_[axis - 1]; }
+
   std::array<std::uint32_t, 3> known_;
+  std::array<bool, 2> one_group_;
 };
 
 // Whether the built-in is a function of the position in the grid and of the dispatch alone.
