@@ -123,7 +123,7 @@ CUT = {
     "atomic operations of some": f"""
   if (group != 1) atomic_fetch_add_explicit(counter, int(lane) + 1, memory_order_relaxed);
   shared[tid] = int(tid); {BARRIER}
-  if (lane == 3) atomic_fetch_max_explicit(counter, shared[tid ^ 5] * 100, memory_order_relaxed);
+  if (lane == 3) atomic_fetch_add_explicit(counter, shared[tid ^ 1] * 100, memory_order_relaxed);
   out[gid] = shared[size - 1 - tid];""",
     "some return first": f"""
   shared[tid] = in[gid]; {BARRIER}
