@@ -142,6 +142,7 @@ std::unique_ptr<CpuKernel::Variant> CpuKernel::load(simt::KernelCode code,
   variant->executable.entry = variant->object->entry();
   variant->executable.engine = code.engine;
   variant->executable.over_grid = code.over_grid;
+  variant->period = code.period;
   variant->executable.has_barrier = code.has_barrier;
   variant->executable.is_joined = code.is_joined;
   variant->is_cut = code.is_cut;
@@ -561,8 +562,11 @@ std::string CpuKernel::explain() {
       text += " (32 threads a vector)";
     text += ", because " + variant.reason + "\n";
     if (code.engine == simt::Engine::vector_loop)
-      text += code.over_grid ? "loops: over rows of the whole grid\n"
-                             : "loops: over the threads of each threadgroup\n";
+      text += std::string(code.over_grid ? "loops: over rows of the whole grid"
+                                         : "loops: over the threads of each threadgroup") +
+              (variant.period != 0 ? ", cut at the multiples of " + std::to_string(variant.period) +
+                                         ", by which positions are divided\n"
+                                   : "\n");
     else if (code.engine == simt::Engine::checked)
       text += "convergent sites: " + std::to_string(variant.sites.size()) +
               (code.has_barrier ? ", with threadgroup barriers\n" : ", without barriers\n");

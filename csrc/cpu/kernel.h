@@ -57,6 +57,7 @@ class CpuKernel final : public Kernel {
     Executable executable;
     std::vector<simt::Site> sites;
     simt::CheckTables checks; // of an observed kernel
+    std::uint64_t period = 0; // of a loop over threads; see simt/periods.h
     std::string reason;       // why this engine
     bool is_cut = false;      // of all simdgroups in one program: at its barriers
     simt::Remarks remarks;    // without places

@@ -266,8 +266,10 @@ KernelCode finish(KernelCode code, PreparedKernel& kernel) {
 
 KernelCode lower_to_loop(PreparedKernel kernel, llvm::TargetMachine& target) {
   KernelCode code = start(kernel, Engine::vector_loop);
-  code.over_grid =
-      build_vector_loop(*kernel.module, kernel.entry, kernel.layout, has_masks(target)).over_grid;
+  const VectorLoop loop =
+      build_vector_loop(*kernel.module, kernel.entry, kernel.layout, has_masks(target));
+  code.over_grid = loop.over_grid;
+  code.period = loop.period;
   air::verify_after(*kernel.module, "build_vector_loop");
   optimise(*kernel.module, target);
   inline_body(*kernel.module->getFunction(kEntryName));

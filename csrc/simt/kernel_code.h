@@ -43,6 +43,7 @@ struct KernelCode {
   std::unique_ptr<llvm::Module> module; // defines kEntryName
   Engine engine = Engine::vector_loop;
   bool over_grid = false;    // vector_loop: LoopEntry counts in the grid
+  std::uint64_t period = 0;  // vector_loop: see simt/periods.h
   bool has_barrier = false;  // the others
   bool is_joined = false;    // simdgroup: one call runs a whole threadgroup
   bool is_cut = false;       // that one has a loop over simdgroups between two barriers

@@ -1,6 +1,7 @@
 // Pass pipelines: short, because the time that they take is the user's compile time.
 #include "simt/optimise.h"
 
+#include "simt/periods.h"
 #include "simt/scaling.h"
 
 #include <llvm/Analysis/LoopInfo.h>
@@ -171,6 +172,7 @@ void optimise(llvm::Module& module, llvm::TargetMachine& target) {
     loops.addPass(llvm::LICMPass(llvm::LICMOptions()));
     passes.addPass(llvm::createFunctionToLoopPassAdaptor(std::move(loops), true));
   }
+  passes.addPass(HideShortCounters());
   passes.addPass(llvm::LoopVectorizePass());
   passes.addPass(llvm::InstCombinePass());
   passes.addPass(llvm::SLPVectorizerPass());

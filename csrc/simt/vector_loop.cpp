@@ -1,6 +1,8 @@
 // Builds the loops and puts the kernel's body into them.
 #include "simt/vector_loop.h"
 
+#include "simt/periods.h"
+
 #include <llvm/Analysis/ValueTracking.h>
 #include <llvm/IR/InstIterator.h>
 #include <llvm/IR/Module.h>
@@ -9,6 +11,11 @@
 namespace metalwright::simt {
 
 namespace {
+
+// Threads of a run between multiples of a period. Where the vectoriser makes a loop of many
+// elements and a scalar one for the rest, a run should be several times the former.
+constexpr unsigned kShortestRun = 4;
+constexpr unsigned kShortestRunWithTail = 128;
 
 // A phi that counts up by one per iteration and never wraps (launch.h says why).
 llvm::PHINode* counter(llvm::IRBuilder<>& builder, llvm::Value* start, llvm::BasicBlock* before,
@@ -169,10 +176,13 @@ class LoopBuilder {
 
     loop_->setSubprogram(entry_.function->getSubprogram());
     entry_.function->setSubprogram(nullptr);
+    const unsigned size = entry_.function->getInstructionCount();
     llvm::InlineFunctionInfo info;
     llvm::InlineFunction(*call, info);
     if (memory)
       place_threadgroup_variables(layout_, *loop_, memory);
+    result_.period = split_at_periods({row, latch, count, grid_x, x_count_, size},
+                                      masks_ ? kShortestRun : kShortestRunWithTail);
     mark_parallel(*latch);
   }
 

@@ -9,6 +9,8 @@ namespace metalwright::simt {
 struct VectorLoop {
   // Rows and x count in the grid; otherwise in the threadgroup, one call per threadgroup.
   bool over_grid = false;
+  // The loop over x runs from one multiple of this to the next at most (periods.h); 0: to the end.
+  std::uint64_t period = 0;
 };
 
 // Requires: the kernel's function is in one piece (all calls inlined), free of cross-lane

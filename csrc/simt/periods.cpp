@@ -1,0 +1,311 @@
+// Finds what is divided, chooses the period, and puts the loop over runs around the loop over x.
+#include "simt/periods.h"
+
+#include <llvm/Analysis/LoopInfo.h>
+#include <llvm/Analysis/ScalarEvolution.h>
+#include <llvm/Analysis/ScalarEvolutionExpressions.h>
+#include <llvm/IR/IRBuilder.h>
+#include <llvm/IR/PatternMatch.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <vector>
+
+namespace metalwright::simt {
+
+namespace {
+
+using llvm::BinaryOperator;
+using llvm::Instruction;
+using llvm::Value;
+
+// An operation on a counter: a value that goes up by one from thread to thread and that is a
+// multiple of the period where x is one.
+struct Term {
+  enum class Kind { widened, quotient, remainder };
+  Instruction* instruction;
+  int parent; // the term whose result is the counter; -1: x itself
+  Kind kind;
+  std::uint64_t number; // what it is divided by
+  bool is_signed;
+  // Its result may be negative, and then its multiples of the period are those of a number rounded
+  // towards zero: only signed operations of it are counters or constants in a run.
+  bool signed_only;
+};
+
+// What things cost, in instructions of a vector of so many lanes, as measured on a Zen 4: an index
+// by division with the load behind it, and a run's beginning and end.
+constexpr double kLanes = 16;
+constexpr double kGather = 40;
+constexpr double kRun = 12;
+
+// 2^31 itself would be negative as a signed divisor; what is larger divides nothing.
+constexpr std::uint64_t kLargest = std::uint64_t{1} << 30;
+
+class Terms {
+ public:
+  explicit Terms(llvm::PHINode& x) { collect(x, -1, false); }
+
+  // The period with which the loop is cheapest; 0: it is best as it is.
+  std::uint64_t choose(unsigned body, unsigned least) const {
+    std::vector<std::uint64_t> candidates;
+    for (const Term& one : terms_)
+      for (const Term& other : terms_)
+        candidates.push_back(std::gcd(one.number, other.number));
+    std::sort(candidates.begin(), candidates.end());
+    candidates.erase(std::unique(candidates.begin(), candidates.end()), candidates.end());
+    std::uint64_t best = 0;
+    double lowest = body + kGather * gathers(std::vector<bool>(terms_.size()));
+    for (const std::uint64_t period : candidates) {
+      if (period < least)
+        continue;
+      // The vectoriser takes the narrowest vectors that hold a run; those cost more per thread.
+      const auto threads = static_cast<double>(period);
+      const double lanes = period > 8   ? std::ceil(threads / kLanes) * kLanes
+                           : period > 4 ? 8 * 1.3
+                                        : 4 * 2.0;
+      const double cost =
+          lanes / threads * (body + kGather * gathers(solve(period))) + kLanes * kRun / threads;
+      if (cost < lowest) {
+        best = period;
+        lowest = cost;
+      }
+    }
+    return best;
+  }
+
+  // Which terms a run makes constants or counters.
+  std::vector<bool> solve(std::uint64_t period) const {
+    std::vector<bool> solved(terms_.size());
+    for (std::size_t i = 0; i < terms_.size(); ++i)
+      solved[i] = (terms_[i].parent < 0 || solved[static_cast<std::size_t>(terms_[i].parent)]) &&
+                  terms_[i].number % period == 0; // 0 for what is only widened
+    return solved;
+  }
+
+  const std::vector<Term>& all() const { return terms_; }
+
+ private:
+  unsigned gathers(const std::vector<bool>& solved) const {
+    unsigned count = 0;
+    for (std::size_t i = 0; i < terms_.size(); ++i)
+      count += !solved[i] && terms_[i].kind != Term::Kind::widened;
+    return count;
+  }
+
+  void collect(Value& counter, int parent, bool signed_only) {
+    for (llvm::User* user : counter.users()) {
+      auto* instruction = llvm::cast<Instruction>(user);
+      Term term{instruction, parent, Term::Kind::widened, 0, false, signed_only};
+      if (!describe(counter, term))
+        continue;
+      if (signed_only && !term.is_signed)
+        continue;
+      terms_.push_back(term);
+      if (term.kind != Term::Kind::quotient)
+        collect(*instruction, static_cast<int>(terms_.size()) - 1, term.signed_only);
+    }
+  }
+
+  static bool describe(Value& counter, Term& term) {
+    if (llvm::isa<llvm::ZExtInst, llvm::SExtInst>(term.instruction)) {
+      term.is_signed = term.signed_only = llvm::isa<llvm::SExtInst>(term.instruction);
+      return true;
+    }
+    auto* operation = llvm::dyn_cast<BinaryOperator>(term.instruction);
+    if (!operation || operation->getOperand(0) != &counter)
+      return false;
+    const auto* constant = llvm::dyn_cast<llvm::ConstantInt>(operation->getOperand(1));
+    if (!constant || constant->isZero())
+      return false;
+    const llvm::APInt& value = constant->getValue();
+    const bool is_small = value.isStrictlyPositive() && value.ule(kLargest);
+    switch (operation->getOpcode()) {
+    case BinaryOperator::SDiv:
+    case BinaryOperator::SRem:
+      term.is_signed = true;
+      [[fallthrough]];
+    case BinaryOperator::UDiv:
+    case BinaryOperator::URem:
+      if (!is_small)
+        return false;
+      term.number = value.getZExtValue();
+      term.kind = operation->getOpcode() == BinaryOperator::SDiv ||
+                          operation->getOpcode() == BinaryOperator::UDiv
+                      ? Term::Kind::quotient
+                      : Term::Kind::remainder;
+      term.signed_only |= operation->getOpcode() == BinaryOperator::SRem;
+      return true;
+    case BinaryOperator::LShr:
+    case BinaryOperator::AShr: // rounds down: the unsigned multiples of 2^k
+      if (value.ugt(30))
+        return false;
+      term.number = std::uint64_t{1} << value.getZExtValue();
+      term.kind = Term::Kind::quotient;
+      return true;
+    case BinaryOperator::And:
+      if (is_small && (value + 1).isPowerOf2()) {
+        term.number = value.getZExtValue() + 1;
+        term.kind = Term::Kind::remainder;
+      } else {
+        term.number = std::uint64_t{1} << std::min(30u, value.countr_zero());
+        term.kind = Term::Kind::quotient; // times something
+      }
+      return true;
+    default:
+      return false;
+    }
+  }
+
+  std::vector<Term> terms_;
+};
+
+class Splitter {
+ public:
+  Splitter(const ThreadLoop& loop, const Terms& terms, std::uint64_t period)
+      : loop_(loop), terms_(terms.all()), solved_(terms.solve(period)), period_(period),
+        header_(loop.count->getParent()), builder_(header_->getContext()) {}
+
+  void split() {
+    llvm::Function* function = header_->getParent();
+    llvm::BasicBlock* exit = loop_.latch->getSuccessor(1);
+    run_ = llvm::BasicBlock::Create(builder_.getContext(), "run", function, header_);
+    auto* run_end = llvm::BasicBlock::Create(builder_.getContext(), "run.end", function, exit);
+    loop_.before->getTerminator()->replaceSuccessorWith(header_, run_);
+
+    builder_.SetInsertPoint(run_);
+    llvm::PHINode* done = builder_.CreatePHI(builder_.getInt32Ty(), 2, "done");
+    done->addIncoming(builder_.getInt32(0), loop_.before);
+    for (llvm::PHINode& phi : header_->phis()) {
+      const int from = phi.getBasicBlockIndex(loop_.before);
+      phi.setIncomingBlock(static_cast<unsigned>(from), run_);
+      if (&phi != loop_.count)
+        phi.setIncomingValue(static_cast<unsigned>(from),
+                             builder_.CreateAdd(phi.getIncomingValue(static_cast<unsigned>(from)),
+                                                done, "", true, true));
+    }
+    start_ = loop_.x->getIncomingValueForBlock(run_);
+    llvm::Value* size = builder_.CreateBinaryIntrinsic(
+        llvm::Intrinsic::umin, until_next(), builder_.CreateSub(loop_.limit, done, "", true));
+    llvm::cast<llvm::ICmpInst>(loop_.latch->getCondition())->setOperand(1, size);
+    loop_.latch->setSuccessor(1, run_end);
+    replace_terms();
+    builder_.CreateBr(header_);
+
+    builder_.SetInsertPoint(run_end);
+    llvm::Value* next = builder_.CreateAdd(done, size, "", true);
+    done->addIncoming(next, run_end);
+    builder_.CreateCondBr(builder_.CreateICmpULT(next, loop_.limit), run_, exit);
+  }
+
+ private:
+  // Threads from the run's first one to where the next run has to begin.
+  llvm::Value* until_next() {
+    llvm::Constant* period = builder_.getInt32(static_cast<std::uint32_t>(period_));
+    llvm::Value* size = builder_.CreateSub(period, builder_.CreateURem(start_, period), "", true);
+    bool is_signed = false;
+    for (std::size_t i = 0; i < terms_.size(); ++i)
+      is_signed |= solved_[i] && terms_[i].is_signed && terms_[i].kind != Term::Kind::widened;
+    if (!is_signed)
+      return size;
+    // Signed division rounds towards zero: below zero, a run ends with a multiple.
+    llvm::Value* rest = builder_.CreateSRem(start_, period);
+    llvm::Value* to_multiple = builder_.CreateSelect(
+        builder_.CreateICmpSLT(start_, builder_.getInt32(0)),
+        builder_.CreateSub(builder_.getInt32(1), rest), builder_.CreateSub(period, rest));
+    return builder_.CreateBinaryIntrinsic(llvm::Intrinsic::umin, size, to_multiple);
+  }
+
+  // A term of the run's first thread is the same operation on that thread's counter.
+  void replace_terms() {
+    std::vector<llvm::Value*> starts(terms_.size());
+    for (std::size_t i = 0; i < terms_.size(); ++i) {
+      if (!solved_[i])
+        continue;
+      const Term& term = terms_[i];
+      Instruction* first = term.instruction->clone();
+      first->dropPoisonGeneratingFlags(); // `exact` held of another thread
+      first->setDebugLoc({});
+      first->setOperand(0,
+                        term.parent < 0 ? start_ : starts[static_cast<std::size_t>(term.parent)]);
+      builder_.Insert(first);
+      starts[i] = first;
+      if (term.kind == Term::Kind::quotient) {
+        term.instruction->replaceAllUsesWith(first);
+      } else if (term.kind == Term::Kind::remainder) {
+        auto* counter = llvm::PHINode::Create(first->getType(), 2, "", header_->begin());
+        counter->addIncoming(first, run_);
+        auto* next = BinaryOperator::CreateAdd(
+            counter, llvm::ConstantInt::get(counter->getType(), 1), "", loop_.latch->getIterator());
+        next->setHasNoSignedWrap(true);
+        next->setHasNoUnsignedWrap(!term.is_signed); // may go from -1 to 0
+        counter->addIncoming(next, loop_.latch->getParent());
+        term.instruction->replaceAllUsesWith(counter);
+      }
+    }
+    for (std::size_t i = 0; i < terms_.size(); ++i)
+      if (solved_[i] && terms_[i].kind != Term::Kind::widened)
+        terms_[i].instruction->eraseFromParent();
+  }
+
+  const ThreadLoop& loop_;
+  const std::vector<Term>& terms_;
+  const std::vector<bool> solved_;
+  const std::uint64_t period_;
+  llvm::BasicBlock* header_;
+  llvm::BasicBlock* run_ = nullptr;
+  llvm::Value* start_ = nullptr;
+  llvm::IRBuilder<> builder_;
+};
+
+} // namespace
+
+std::uint64_t split_at_periods(const ThreadLoop& loop, unsigned least) {
+  const Terms terms(*loop.x);
+  if (terms.all().empty())
+    return 0;
+  const std::uint64_t period = terms.choose(loop.size, least);
+  if (period != 0)
+    Splitter(loop, terms, period).split();
+  return period;
+}
+
+llvm::PreservedAnalyses HideShortCounters::run(llvm::Function& function,
+                                               llvm::FunctionAnalysisManager& analyses) {
+  using namespace llvm::PatternMatch;
+  // A counter of 16 bits or more seldom wraps: a test before the loop is worth its while.
+  constexpr unsigned kShort = 16;
+  std::vector<Instruction*> masks;
+  auto& loops = analyses.getResult<llvm::LoopAnalysis>(function);
+  for (llvm::Loop* loop : loops.getLoopsInPreorder()) {
+    // The loop over x: the kernel's own loops have no such note.
+    if (!loop->isInnermost() || !llvm::findOptionMDForLoop(loop, "llvm.loop.parallel_accesses"))
+      continue;
+    for (llvm::BasicBlock* block : loop->blocks())
+      for (Instruction& instruction : *block) {
+        const llvm::APInt* mask = nullptr;
+        if (!match(&instruction, m_And(m_Value(), m_LowBitMask(mask))) ||
+            mask->countr_one() >= kShort)
+          continue;
+        auto& evolution = analyses.getResult<llvm::ScalarEvolutionAnalysis>(function);
+        if (llvm::isa<llvm::SCEVAddRecExpr>(evolution.getSCEV(instruction.getOperand(0))))
+          masks.push_back(&instruction);
+      }
+  }
+  if (masks.empty())
+    return llvm::PreservedAnalyses::all();
+  auto& evolution = analyses.getResult<llvm::ScalarEvolutionAnalysis>(function);
+  for (Instruction* mask : masks) {
+    llvm::IRBuilder<> builder(mask);
+    mask->setOperand(0, builder.CreateFreeze(mask->getOperand(0)));
+    evolution.forgetValue(mask);
+  }
+  llvm::PreservedAnalyses preserved;
+  preserved.preserveSet<llvm::CFGAnalyses>();
+  preserved.preserve<llvm::LoopAnalysis>();
+  preserved.preserve<llvm::ScalarEvolutionAnalysis>();
+  return preserved;
+}
+
+} // namespace metalwright::simt
