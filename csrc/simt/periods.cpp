@@ -23,7 +23,8 @@ using llvm::Value;
 // An operation on a counter: a value that goes up by one from thread to thread and that is a
 // multiple of the period where x is one.
 struct Term {
-  enum class Kind { widened, quotient, remainder };
+  // passed: a step on the way to other terms, which stays as it is.
+  enum class Kind { passed, quotient, remainder };
   Instruction* instruction;
   int parent; // the term whose result is the counter; -1: x itself
   Kind kind;
@@ -32,6 +33,8 @@ struct Term {
   // Its result may be negative, and then its multiples of the period are those of a number rounded
   // towards zero: only signed operations of it are counters or constants in a run.
   bool signed_only;
+  // The result is a counter times 2^shift: InstCombine makes (x << 1) & ~63 of x / 32 * 64.
+  int shift = 0;
 };
 
 // What things cost, in instructions of a vector of so many lanes, as measured on a Zen 4: an index
@@ -80,7 +83,7 @@ class Terms {
     std::vector<bool> solved(terms_.size());
     for (std::size_t i = 0; i < terms_.size(); ++i)
       solved[i] = (terms_[i].parent < 0 || solved[static_cast<std::size_t>(terms_[i].parent)]) &&
-                  terms_[i].number % period == 0; // 0 for what is only widened
+                  terms_[i].number % period == 0; // 0 for what is passed
     return solved;
   }
 
@@ -90,21 +93,61 @@ class Terms {
   unsigned gathers(const std::vector<bool>& solved) const {
     unsigned count = 0;
     for (std::size_t i = 0; i < terms_.size(); ++i)
-      count += !solved[i] && terms_[i].kind != Term::Kind::widened;
+      count += !solved[i] && terms_[i].kind != Term::Kind::passed;
     return count;
   }
 
   void collect(Value& counter, int parent, bool signed_only) {
     for (llvm::User* user : counter.users()) {
       auto* instruction = llvm::cast<Instruction>(user);
-      Term term{instruction, parent, Term::Kind::widened, 0, false, signed_only};
-      if (!describe(counter, term))
-        continue;
-      if (signed_only && !term.is_signed)
+      Term term{instruction, parent, Term::Kind::passed, 0, false, signed_only};
+      if (!describe(counter, term) || (signed_only && !term.is_signed))
         continue;
       terms_.push_back(term);
-      if (term.kind != Term::Kind::quotient)
-        collect(*instruction, static_cast<int>(terms_.size()) - 1, term.signed_only);
+      const int index = static_cast<int>(terms_.size()) - 1;
+      if (term.kind == Term::Kind::remainder ||
+          (term.kind == Term::Kind::passed && term.shift == 0))
+        collect(*instruction, index, term.signed_only);
+      else if (term.kind == Term::Kind::passed)
+        collect_masks(*instruction, index, term.shift);
+      else if (instruction->getOpcode() == Instruction::LShr && has_mask(*instruction)) {
+        terms_.push_back({instruction, parent, Term::Kind::passed, 0, false, false});
+        collect_masks(*instruction, index + 1, -static_cast<int>(llvm::Log2_64(term.number)));
+      }
+    }
+  }
+
+  static bool has_mask(const Value& value) {
+    return llvm::any_of(value.users(), [](const llvm::User* user) {
+      const auto* operation = llvm::dyn_cast<BinaryOperator>(user);
+      return operation && operation->getOpcode() == BinaryOperator::And;
+    });
+  }
+
+  // Of a counter that was shifted to the left, or (shift < 0) to the right: where bits below a
+  // place are masked out, quotients; where it is those above, remainders.
+  void collect_masks(Value& shifted, int parent, int shift) {
+    for (llvm::User* user : shifted.users()) {
+      auto* operation = llvm::dyn_cast<BinaryOperator>(user);
+      const auto* mask = operation && operation->getOpcode() == BinaryOperator::And
+                             ? llvm::dyn_cast<llvm::ConstantInt>(operation->getOperand(1))
+                             : nullptr;
+      if (!mask || mask->isZero())
+        continue;
+      const llvm::APInt& bits = mask->getValue();
+      const int low = static_cast<int>(bits.countr_zero()) - shift;
+      const int high = static_cast<int>(bits.getActiveBits()) - shift;
+      Term term{operation, parent, Term::Kind::quotient, 0, false, false, shift};
+      if (low > 0) {
+        term.number = std::uint64_t{1} << std::min(30, low);
+      } else if (shift > 0 && bits.countl_zero() > 0 && high > 0 && high <= 30 &&
+                 bits.isShiftedMask() && low == 0) {
+        term.kind = Term::Kind::remainder;
+        term.number = std::uint64_t{1} << high;
+      } else {
+        continue;
+      }
+      terms_.push_back(term);
     }
   }
 
@@ -137,6 +180,9 @@ class Terms {
                       : Term::Kind::remainder;
       term.signed_only |= operation->getOpcode() == BinaryOperator::SRem;
       return true;
+    case BinaryOperator::Shl:
+      term.shift = static_cast<int>(value.getLimitedValue(30));
+      return has_mask(*operation);
     case BinaryOperator::LShr:
     case BinaryOperator::AShr: // rounds down: the unsigned multiples of 2^k
       if (value.ugt(30))
@@ -206,7 +252,7 @@ class Splitter {
     llvm::Value* size = builder_.CreateSub(period, builder_.CreateURem(start_, period), "", true);
     bool is_signed = false;
     for (std::size_t i = 0; i < terms_.size(); ++i)
-      is_signed |= solved_[i] && terms_[i].is_signed && terms_[i].kind != Term::Kind::widened;
+      is_signed |= solved_[i] && terms_[i].is_signed && terms_[i].kind != Term::Kind::passed;
     if (!is_signed)
       return size;
     // Signed division rounds towards zero: below zero, a run ends with a multiple.
@@ -237,7 +283,8 @@ class Splitter {
         auto* counter = llvm::PHINode::Create(first->getType(), 2, "", header_->begin());
         counter->addIncoming(first, run_);
         auto* next = BinaryOperator::CreateAdd(
-            counter, llvm::ConstantInt::get(counter->getType(), 1), "", loop_.latch->getIterator());
+            counter, llvm::ConstantInt::get(counter->getType(), std::uint64_t{1} << term.shift), "",
+            loop_.latch->getIterator());
         next->setHasNoSignedWrap(true);
         next->setHasNoUnsignedWrap(!term.is_signed); // may go from -1 to 0
         counter->addIncoming(next, loop_.latch->getParent());
@@ -245,7 +292,7 @@ class Splitter {
       }
     }
     for (std::size_t i = 0; i < terms_.size(); ++i)
-      if (solved_[i] && terms_[i].kind != Term::Kind::widened)
+      if (solved_[i] && terms_[i].kind != Term::Kind::passed)
         terms_[i].instruction->eraseFromParent();
   }
 
@@ -285,8 +332,8 @@ llvm::PreservedAnalyses HideShortCounters::run(llvm::Function& function,
     for (llvm::BasicBlock* block : loop->blocks())
       for (Instruction& instruction : *block) {
         const llvm::APInt* mask = nullptr;
-        if (!match(&instruction, m_And(m_Value(), m_LowBitMask(mask))) ||
-            mask->countr_one() >= kShort)
+        if (!match(&instruction, m_And(m_Value(), m_APInt(mask))) || mask->countl_zero() == 0 ||
+            mask->getActiveBits() - mask->countr_zero() >= kShort)
           continue;
         auto& evolution = analyses.getResult<llvm::ScalarEvolutionAnalysis>(function);
         if (llvm::isa<llvm::SCEVAddRecExpr>(evolution.getSCEV(instruction.getOperand(0))))

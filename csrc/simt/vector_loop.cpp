@@ -212,6 +212,9 @@ class LoopBuilder {
     llvm::MDNode* accesses = llvm::MDNode::get(
         context_, {llvm::MDString::get(context_, "llvm.loop.parallel_accesses"), group});
     llvm::SmallVector<llvm::Metadata*, 4> facts{nullptr, accesses};
+    if (masks_ && result_.period != 0) // short runs would be unrolled, for nothing
+      facts.push_back(
+          llvm::MDNode::get(context_, {llvm::MDString::get(context_, "llvm.loop.unroll.disable")}));
     // One masked loop instead of an unrolled one, a narrower one for what it leaves and a scalar
     // one for the rest: half the time in the code generator for a quarter of the speed in the
     // first-level cache, and short rows are not scalar. Worth it only where masks cost nothing.

@@ -33,6 +33,14 @@ INDICES = {
     "strangers": ("x % P", "x % (P + 1)", "x / 5", "x % 6"),
     "common divisor": ("x % (P * 4)", "x / (P * 6)"),
     "bits": ("x & 63", "(x >> 6) & 7", "(x & ~127u) / 4", "x & 1984", "(s >> 5) & 31"),
+    "shifted bits": (
+        "x / 32 * 64 + x % 32",
+        "x % 64 * 4",
+        "(x >> 2) & 56",
+        "(x << 3) & 0x3e0",
+        "x / 64 % 8 * 16",
+        "x * 4 & 1020",
+    ),
     "long": ("ulong(x) % P", "long(s) / P", "ulong(x) / (ulong(P) * 3)"),
     "sums": ("x % P + y * P", "x / P * 3 + 1", "x % P * 2"),
 }
