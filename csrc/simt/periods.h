@@ -28,8 +28,8 @@ struct ThreadLoop {
 // `least`: the shortest run that pays, in threads.
 std::uint64_t split_at_periods(const ThreadLoop& loop, unsigned least);
 
-// What is left of x % 2^k: LLVM's vectoriser takes it for a short counter that must not wrap, which it
-// tests before the loop, and every call that crosses a multiple of 2^k would run one thread at a
+// What is left of x % 2^k: LLVM's vectoriser takes it for a short counter that must not wrap, which
+// it tests before the loop, and every call that crosses a multiple of 2^k would run one thread at a
 // time. Behind a `freeze` it is a number like any other, whose loads are gathered. To be run right
 // before the vectoriser: InstCombine moves a `freeze` into the counter.
 struct HideShortCounters : llvm::PassInfoMixin<HideShortCounters> {
