@@ -1,9 +1,8 @@
-// Uniformity by LLVM's analysis, with our sources; patterns by one walk that is repeated for loops.
+// The sources of what differs between lanes; patterns by one walk that is repeated for loops.
 #include "simt/lane_analysis.h"
 
 #include "simt/convergent_ops.h"
 #include "simt/lane_function.h"
-#include "simt/uniformity.h"
 
 #include <llvm/Analysis/TargetTransformInfoImpl.h>
 #include <llvm/Analysis/ValueTracking.h>
@@ -519,20 +518,9 @@ class LaneAnalysis::Patterns {
 
 LaneAnalysis::LaneAnalysis(llvm::Function& function, const llvm::DominatorTree& dominators,
                            const llvm::LoopInfo& loops, bool large_buffers)
-    : layout_(function.getParent()->getDataLayout()), assumes_(!large_buffers) {
-  register_uniformity<LaneTarget>(analyses_);
-  uniformity_ = &analyses_.getResult<llvm::UniformityInfoAnalysis>(function);
-  schedule_ =
-      std::make_unique<Schedule>(function, dominators, loops, [&](const llvm::BranchInst& branch) {
-        return is_varying(branch.getCondition());
-      });
+    : uniformity_(function, dominators, loops, UniformityTarget<LaneTarget>::make),
+      layout_(function.getParent()->getDataLayout()), assumes_(!large_buffers) {
   Patterns(*this, layout_).run();
-}
-
-LaneAnalysis::~LaneAnalysis() = default;
-
-bool LaneAnalysis::is_varying(const llvm::Value* value) const {
-  return llvm::isa<llvm::Instruction>(value) && uniformity_->isDivergent(value);
 }
 
 const Pattern& LaneAnalysis::pattern(const llvm::Value* value) const {

@@ -3,15 +3,13 @@
 #pragma once
 
 #include "simt/schedule.h"
+#include "simt/uniformity.h"
 
 #include <llvm/ADT/DenseMap.h>
-#include <llvm/Analysis/UniformityAnalysis.h>
 #include <llvm/IR/Dominators.h>
-#include <llvm/IR/PassManager.h>
 #include <llvm/Support/KnownBits.h>
 
 #include <array>
-#include <memory>
 #include <unordered_map>
 
 namespace metalwright::simt {
@@ -46,11 +44,10 @@ class LaneAnalysis {
   // Requires: what Schedule does; loops in LCSSA form.
   LaneAnalysis(llvm::Function& function, const llvm::DominatorTree& dominators,
                const llvm::LoopInfo& loops, bool large_buffers);
-  ~LaneAnalysis();
 
-  const Schedule& schedule() const { return *schedule_; }
+  const Schedule& schedule() const { return uniformity_.schedule(); }
   // False: one value for all lanes that run.
-  bool is_varying(const llvm::Value* value) const;
+  bool is_varying(const llvm::Value* value) const { return uniformity_.is_varying(value); }
   // The pattern of any value; group 0 if there is none. The reference stays valid.
   const Pattern& pattern(const llvm::Value* value) const;
   // Simdgroup matrices, <64 x T>, are one value for the simdgroup.
@@ -59,9 +56,7 @@ class LaneAnalysis {
  private:
   class Patterns;
 
-  llvm::FunctionAnalysisManager analyses_; // owns what uniformity refers to
-  const llvm::UniformityInfo* uniformity_ = nullptr;
-  std::unique_ptr<Schedule> schedule_;
+  Uniformity uniformity_;
   llvm::DenseMap<const llvm::Value*, Pattern> patterns_;
   // Grows while it is asked: of a node container, so that references to its patterns stay.
   mutable std::unordered_map<const llvm::Value*, Pattern> uniform_patterns_;

@@ -1,5 +1,4 @@
-// Finds the loops by LLVM's uniformity analysis, where "divergent" is what differs in a
-// threadgroup.
+// Finds the loops by the uniformity analysis, where what varies is what differs in a threadgroup.
 #include "simt/shared_loops.h"
 
 #include "simt/convergent_ops.h"
@@ -16,11 +15,13 @@
 #include <llvm/IR/Module.h>
 #include <llvm/Transforms/Utils/BasicBlockUtils.h>
 
+#include <optional>
+
 namespace metalwright::simt {
 
 namespace {
 
-// Threads of a threadgroup, not lanes of a simdgroup, are what LLVM's analysis compares here.
+// Threads of a threadgroup, not lanes of a simdgroup, are what the analysis compares here.
 class ThreadgroupTarget : public llvm::TargetTransformInfoImplCRTPBase<ThreadgroupTarget> {
   using Base = llvm::TargetTransformInfoImplCRTPBase<ThreadgroupTarget>;
 
@@ -48,9 +49,7 @@ class SharedLoops {
   SharedLoops(llvm::Function& function, llvm::DominatorTree& dominators, llvm::LoopInfo& loops,
               Remarks& remarks)
       : function_(function), dominators_(dominators), loops_(loops), remarks_(remarks),
-        layout_(function.getParent()->getDataLayout()), post_dominators_(function) {
-    register_uniformity<ThreadgroupTarget>(analyses_);
-  }
+        layout_(function.getParent()->getDataLayout()), post_dominators_(function) {}
 
   bool run() {
     llvm::SmallVector<llvm::Loop*, 4> candidates;
@@ -59,7 +58,7 @@ class SharedLoops {
         candidates.push_back(loop);
     if (candidates.empty())
       return false;
-    uniformity_ = &analyses_.getResult<llvm::UniformityInfoAnalysis>(function_);
+    uniformity_.emplace(function_, dominators_, loops_, UniformityTarget<ThreadgroupTarget>::make);
     llvm::SmallVector<llvm::Loop*, 4> shared;
     for (llvm::Loop* loop : candidates)
       if (is_uniform(*loop) && all_threads_reach(*loop->getLoopPreheader()))
@@ -87,12 +86,15 @@ class SharedLoops {
   }
 
   bool is_uniform(const llvm::Loop& loop) const {
-    for (const llvm::BasicBlock* block : loop.blocks())
+    for (const llvm::BasicBlock* block : loop.blocks()) {
+      if (uniformity_->schedule().is_divergent(block))
+        return false;
       for (const llvm::Instruction& instruction : *block)
-        if (uniformity_->isDivergent(&instruction))
+        if (uniformity_->is_varying(&instruction))
           return false;
+    }
     for (const llvm::PHINode& phi : loop.getUniqueExitBlock()->phis())
-      if (uniformity_->isDivergent(&phi) || LaneAnalysis::is_matrix(phi.getType()) ||
+      if (uniformity_->is_varying(&phi) || LaneAnalysis::is_matrix(phi.getType()) ||
           phi.getType()->isAggregateType() || phi.getType()->isIntegerTy(1))
         return false;
     return true;
@@ -100,15 +102,11 @@ class SharedLoops {
 
   // No branch at which threads part decides whether the block runs.
   bool all_threads_reach(llvm::BasicBlock& block) const {
-    for (llvm::BasicBlock& other : function_) {
-      const llvm::Instruction* terminator = other.getTerminator();
-      if (terminator->getNumSuccessors() < 2 || !uniformity_->hasDivergentTerminator(other))
-        continue;
-      if (llvm::isPotentiallyReachable(&other, &block, nullptr, &dominators_, &loops_) &&
-          !post_dominators_.dominates(&block, &other))
-        return false;
-    }
-    return true;
+    return llvm::none_of(uniformity_->schedule().blocks(), [&](llvm::BasicBlock* other) {
+      return uniformity_->schedule().is_divergent(other) &&
+             llvm::isPotentiallyReachable(other, &block, nullptr, &dominators_, &loops_) &&
+             !post_dominators_.dominates(&block, other);
+    });
   }
 
   bool share(llvm::Loop& loop) {
@@ -155,8 +153,7 @@ class SharedLoops {
   Remarks& remarks_;
   const llvm::DataLayout& layout_;
   llvm::PostDominatorTree post_dominators_;
-  llvm::FunctionAnalysisManager analyses_; // owns what uniformity refers to
-  llvm::UniformityInfo* uniformity_ = nullptr;
+  std::optional<Uniformity> uniformity_;
   std::uint64_t used_ = 0; // bytes of SimdgroupState::shared
 };
 
