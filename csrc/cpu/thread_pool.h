@@ -9,7 +9,7 @@
 
 namespace metalwright::cpu {
 
-// Work in units that are taken from a counter.
+// Work in units, which threads take until there are none.
 class Job {
  public:
   virtual ~Job() = default;
