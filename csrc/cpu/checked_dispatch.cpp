@@ -103,7 +103,6 @@ class CheckedRun {
     }
     Checker::current = &checker;
     GridJob job(executable_, executable_, launch, supervision_, 1);
-    job.reset(1);
     job.observe(checker, order);
     ThreadPool::instance().run(job, 0);
     Checker::current = nullptr;

@@ -37,9 +37,7 @@ class GridJob final : public Job {
   }
 
   std::uint64_t units() const { return units_; }
-  // Before each run, which `threads` threads are expected to share.
-  void reset(unsigned threads);
-
+  void reset(unsigned threads) override;
   void work(ThreadState& thread, bool is_caller) override;
   Supervision& supervision() override { return supervision_; }
   // The code whose barrier diverged.

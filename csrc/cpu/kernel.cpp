@@ -286,7 +286,6 @@ Timing CpuKernel::dispatch(const Dispatch& dispatch) {
   std::int64_t last = begin;
   for (unsigned repeat = 0; repeat < dispatch.repeats; ++repeat) {
     const std::int64_t start = now_nanoseconds();
-    job.reset(helpers + 1);
     pool.run(job, helpers);
     last = now_nanoseconds();
     if (supervision.failure.any())

@@ -72,6 +72,7 @@ void ThreadPool::run(Job& job, unsigned helpers) {
   ThreadState& state = ThreadState::current();
   job.caller_ = &state;
   helpers = std::min(helpers, width_ - 1);
+  job.reset(helpers + 1);
   if (helpers == 0)
     return job.work(state, true);
   {

@@ -13,6 +13,8 @@ namespace metalwright::cpu {
 class Job {
  public:
   virtual ~Job() = default;
+  // Before each run, which `threads` threads are expected to share.
+  virtual void reset(unsigned threads) = 0;
   // Takes units until there are none, or until the job failed. Runs on several threads at once.
   virtual void work(ThreadState& thread, bool is_caller) = 0;
   virtual Supervision& supervision() = 0;

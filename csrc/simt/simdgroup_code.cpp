@@ -85,12 +85,10 @@ build_simdgroups(llvm::Module& module, const air::EntryPoint& entry,
   optimise_vectors(module, target);
   air::verify_after(module, "optimise_vectors");
   llvm::Function& function = *module.getFunction(kEntryName);
-  if (code.has_barrier) {
-    code.is_joined = join_simdgroups(function, shape);
-    code.is_cut = !code.is_joined && split_at_barriers(function, shape);
-  }
-  if (code.is_joined || code.is_cut) {
-    code.is_joined = true;
+  const bool is_side_by_side = code.has_barrier && join_simdgroups(function, shape);
+  code.is_cut = code.has_barrier && !is_side_by_side && split_at_barriers(function, shape);
+  code.is_joined = is_side_by_side || code.is_cut;
+  if (code.is_joined) {
     code.has_barrier = false;
     air::verify_after(module, "one program for all simdgroups");
     optimise_vectors(module, target);
