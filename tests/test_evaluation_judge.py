@@ -558,6 +558,9 @@ def test_no_process_and_no_folder_is_left_behind(tmp_path_factory):
             assert folders() > before
             judge.evaluate(session, CANDIDATE.replace(RETURN, "import os; os._exit(1)"))
         template = launcher._process.pid
+        # Only a child of a single thread may use torch's team for kernels, as a user's process
+        # does (csrc/cpu/openmp_team.h).
+        assert len(os.listdir(f"/proc/{template}/task")) == 1
     assert folders() == before
     assert session_processes(template) == []
 

@@ -1,6 +1,7 @@
 // A plain pool: one list of open jobs, one lock that is taken per job and thread, never per unit.
 #include "cpu/thread_pool.h"
 
+#include "cpu/openmp_team.h"
 #include "cpu/target.h"
 
 #include <algorithm>
@@ -8,10 +9,20 @@
 #include <csignal>
 #include <new>
 #include <thread>
+#include <utility>
 
 #include <pthread.h>
 
 namespace metalwright::cpu {
+
+// Leaves the core to its other thread for a moment.
+static void pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
 
 ThreadPool& ThreadPool::instance() {
   static ThreadPool* pool =
@@ -62,30 +73,44 @@ void ThreadPool::helper_loop() {
     lock.unlock();
     job->work(state, false);
     lock.lock();
-    job->open_ = false; // nothing is left to take
-    if (--job->helpers_ == 0)
-      done_.notify_all();
+    leave(*job);
   }
 }
 
-void ThreadPool::run(Job& job, unsigned helpers) {
+// For one thread of the OpenMP team, of which as many work as are wanted.
+void ThreadPool::team_member(Job& job) {
   ThreadState& state = ThreadState::current();
-  job.caller_ = &state;
-  helpers = std::min(helpers, width_ - 1);
-  job.reset(helpers + 1);
-  if (helpers == 0)
-    return job.work(state, true);
+  if (&state == job.caller_) {
+    job.work(state, true);
+    wait_for_helpers(job);
+    return;
+  }
   {
     const std::lock_guard lock(mutex_);
-    if (!started_) {
-      started_ = true;
-      start_threads();
-    }
-    jobs_.push_back(&job);
+    if (!job.open_ || job.wanted_ == 0)
+      return;
+    --job.wanted_;
+    ++job.helpers_;
+    threads_.push_back(&state);
   }
-  for (unsigned i = 0; i < helpers; ++i)
-    work_.notify_one();
-  job.work(state, true);
+  job.work(state, false);
+  const std::lock_guard lock(mutex_);
+  std::erase(threads_, &state);
+  leave(job);
+}
+
+// Under the lock, for a helper whose work() has returned: nothing is left to take.
+void ThreadPool::leave(Job& job) {
+  job.open_ = false;
+  if (--job.helpers_ == 0)
+    done_.notify_all();
+}
+
+void ThreadPool::wait_for_helpers(Job& job) {
+  // The last units end at about the same time: going to sleep would take longer.
+  constexpr int kSpins = 2000;
+  for (int i = 0; i < kSpins && job.helpers_ != 0; ++i)
+    pause();
   Supervision& supervision = job.supervision();
   std::unique_lock lock(mutex_);
   job.open_ = false;
@@ -100,6 +125,41 @@ void ThreadPool::run(Job& job, unsigned helpers) {
     ThreadState::poll(supervision);
     lock.lock();
   }
+}
+
+void ThreadPool::run(Job& job, unsigned helpers) {
+  ThreadState& state = ThreadState::current();
+  job.caller_ = &state;
+  helpers = std::min(helpers, width_ - 1);
+  job.reset(helpers + 1);
+  if (helpers == 0)
+    return job.work(state, true);
+  {
+    const std::lock_guard lock(mutex_);
+    job.open_ = true;
+    job.wanted_ = helpers;
+    threads_.reserve(threads_.size() + width_); // team_member() must not throw
+  }
+  auto call = std::make_pair(this, &job);
+  const auto member = [](void* argument) {
+    const auto& [pool, shared] = *static_cast<std::pair<ThreadPool*, Job*>*>(argument);
+    pool->team_member(*shared);
+  };
+  if (run_on_openmp_team(helpers + 1, member, &call))
+    return;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!started_) {
+      started_ = true;
+      start_threads();
+    }
+    jobs_.push_back(&job);
+  }
+  for (unsigned i = 0; i < helpers; ++i)
+    work_.notify_one();
+  job.work(state, true);
+  wait_for_helpers(job);
+  const std::lock_guard lock(mutex_);
   std::erase(jobs_, &job);
 }
 

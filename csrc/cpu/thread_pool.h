@@ -1,8 +1,10 @@
-// The threads that share a dispatch's work with the thread that called it.
+// The threads that share a dispatch's work with the thread that called it: torch's OpenMP team where
+// there is one, else threads of our own.
 #pragma once
 
 #include "cpu/guarded_section.h"
 
+#include <atomic>
 #include <condition_variable>
 #include <mutex>
 #include <vector>
@@ -22,8 +24,10 @@ class Job {
  private:
   friend class ThreadPool;
   ThreadState* caller_ = nullptr;
-  unsigned helpers_ = 0; // threads of the pool that are in work(); under the pool's lock
-  bool open_ = true;
+  // Other threads that are in work(). Written under the pool's lock.
+  std::atomic<unsigned> helpers_ = 0;
+  unsigned wanted_ = 0; // threads of the OpenMP team that may still join; under the pool's lock
+  bool open_ = true;    // the same
 };
 
 class ThreadPool {
@@ -41,6 +45,9 @@ class ThreadPool {
   ThreadPool();
   void start_threads();
   void helper_loop();
+  void team_member(Job& job);
+  void leave(Job& job);
+  void wait_for_helpers(Job& job);
   void after_fork();
 
   unsigned width_ = 1;
@@ -48,7 +55,7 @@ class ThreadPool {
   std::condition_variable work_;
   std::condition_variable done_;
   std::vector<Job*> jobs_;
-  std::vector<ThreadState*> threads_; // of the pool, for stopping them
+  std::vector<ThreadState*> threads_; // helpers, for stopping them
   bool started_ = false;
 };
 

@@ -59,6 +59,11 @@ def make_launcher() -> Launcher:
     return TemplateLauncher() if sys.platform.startswith("linux") else FreshLauncher()
 
 
+# NumPy's matrix products would start threads when it is imported. A worker may only use torch's
+# threads for kernels, as a user's process does, if the process that forked it had none.
+ALONE = {"OPENBLAS_NUM_THREADS": "1"}
+
+
 def worker_environment() -> dict[str, str]:
     """The environment without what looks like a credential: a candidate has no use for one."""
     return {
@@ -203,7 +208,7 @@ class TemplateLauncher:
                     stdin=subprocess.DEVNULL,
                     pass_fds=(theirs.fileno(),),
                     start_new_session=True,
-                    env=worker_environment(),
+                    env=worker_environment() | ALONE,
                 )
             self._socket = ours
         return self._socket

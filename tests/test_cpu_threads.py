@@ -1,0 +1,155 @@
+"""Which threads share a dispatch's work: those of torch's OpenMP team, else the device's own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+pytest.importorskip("metalwright.runtime")
+
+pytestmark = [
+    pytest.mark.native,
+    pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two processors"),
+]
+
+# What every script starts with. A kernel that takes some milliseconds on one core.
+BEGIN = """
+import os, signal, threading, time
+from pathlib import Path
+import numpy as np
+import metalwright
+
+N = 1 << 18
+kernels = metalwright.compile('''
+#include <metal_stdlib>
+using namespace metal;
+kernel void work(device const float* x, device float* y, uint i [[thread_position_in_grid]]) {
+    float s = x[i];
+    for (int j = 0; j < 100; ++j) s = sin(s) + 0.5f;
+    y[i] = s;
+}
+kernel void wait(device int* f, uint i [[thread_position_in_grid]]) {
+    while (((volatile device int*)f)[0] == 0) {}
+}
+kernel void fault(device int* f, uint i [[thread_position_in_grid]]) {
+    if (i >= 200000) f[i * 100000000ul] = 1;
+}''', device='cpu')
+
+def names():
+    return [(t / 'comm').read_text().strip() for t in Path('/proc/self/task').iterdir()]
+
+def work():
+    x, y = np.linspace(0, 1, N, dtype=np.float32), np.empty(N, np.float32)
+    for _ in range(5):
+        kernels.work(x, y, threads=N, group_size=256)
+    assert np.abs(y - y[0]).max() < 1e-4, y  # the iteration converges
+    return 'own' if 'mw-worker' in names() else 'team'
+"""
+TORCH = """
+import torch
+
+def product():
+    a = torch.ones(256, 256)
+    assert (a @ a).sum() == 256**3
+
+product()
+"""
+# Runs a function in a forked child and prints what it returned.
+CHILD = """
+def in_child(function):
+    if (child := os.fork()) == 0:
+        signal.alarm(30)
+        print(function(), flush=True)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+"""
+
+
+def output(*script: str, **environment: str) -> list[str]:
+    """What a process of its own prints."""
+    command = [sys.executable, "-W", "ignore", "-c", "\n".join(script)]
+    return subprocess.run(
+        command,
+        check=True,
+        text=True,
+        stdout=subprocess.PIPE,
+        timeout=120,
+        env=os.environ | environment,
+    ).stdout.split()
+
+
+def test_the_team_of_torch_does_the_work_where_there_is_one() -> None:
+    assert output(BEGIN, "print(work())") == ["own"]
+    # Also where torch comes after the first dispatch; then threads of both kinds are there.
+    assert output(BEGIN, TORCH, "print(work())") == ["team"]
+
+
+def test_a_team_that_is_too_small_is_not_used() -> None:
+    assert output(BEGIN, TORCH, "torch.set_num_threads(1); print(work())") == ["own"]
+
+
+def test_other_threads_than_the_main_one_do_not_get_teams_of_their_own() -> None:
+    script = """
+        found = []
+        threads = [threading.Thread(target=lambda: found.append(work())) for _ in range(8)]
+        [t.start() for t in threads]; [t.join() for t in threads]
+        print(*found)
+    """.replace("\n        ", "\n")
+    assert output(BEGIN, TORCH, script) == ["own"] * 8
+
+
+def test_a_forked_child_does_not_wait_for_a_team_that_stayed_behind() -> None:
+    assert output(BEGIN, CHILD, TORCH, "in_child(work)") == ["own"]
+    # The watchdog and the threads of the device stay behind too.
+    assert output(BEGIN, CHILD, "work(); in_child(work)") == ["own"]
+
+
+def test_a_forked_child_of_a_single_thread_has_a_team() -> None:
+    # Else NumPy has threads for its matrix products.
+    script = "assert len(names()) == 1, names(); in_child(work)"
+    assert output(BEGIN, CHILD, "import torch", script, OPENBLAS_NUM_THREADS="1") == ["team"]
+
+
+@pytest.mark.parametrize("torch", ["", TORCH], ids=["own", "team"])
+def test_all_repeats_are_shared(torch: str) -> None:
+    script = """
+        x, y = np.zeros(N, np.float32), np.empty(N, np.float32)
+        everywhere, here = time.process_time(), time.thread_time()
+        kernels.work.time(x, y, threads=N, group_size=256, repeats=40, warmup=0)
+        print((time.thread_time() - here) / (time.process_time() - everywhere))
+    """.replace("\n        ", "\n")
+    # A half on a quiet machine; the other threads may get little of a busy one.
+    assert float(output(BEGIN, torch, script)[0]) < 0.9
+
+
+@pytest.mark.parametrize("torch", ["", TORCH], ids=["own", "team"])
+@pytest.mark.parametrize("how", ["deadline", "interrupt", "fault"])
+def test_what_goes_wrong_on_any_thread_ends_the_dispatch_alone(torch: str, how: str) -> None:
+    script = f"""
+        f = np.zeros(N, np.int32)
+        begin = time.monotonic()
+        if {how!r} == 'interrupt':
+            threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+        try:
+            if {how!r} == 'fault':
+                kernels.fault(f, threads=N, group_size=256)
+            else:
+                kernels.wait(f, threads=N, group_size=256, deadline=0.3 if {how!r} == 'deadline' else 30)
+        except metalwright.DispatchError as error:
+            print(error.code)
+        except KeyboardInterrupt:
+            print('interrupted')
+        assert time.monotonic() - begin < 10
+        print(work())
+        if {bool(torch)}:
+            product()
+    """.replace("\n        ", "\n")
+    ended = {
+        "deadline": "deadline-exceeded",
+        "interrupt": "interrupted",
+        "fault": "invalid-memory-access",
+    }
+    assert output(BEGIN, torch, script) == [ended[how], "team" if torch else "own"]
