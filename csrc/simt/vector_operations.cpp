@@ -88,7 +88,8 @@ void VectorBuilder::build_pattern(Instruction& instruction, const Pattern& patte
           llvm::ArrayType::get(entry.getInt8Ty(), kLanes * private_stride(*variable, layout_)));
       all->setAlignment(std::max(variable->getAlign(), llvm::Align(64)));
       base = all;
-    } else if (instruction.getOpcode() == Instruction::Or) {
+    } else if (auto* disjoint = llvm::dyn_cast<llvm::PossiblyDisjointInst>(&instruction);
+               disjoint && disjoint->isDisjoint()) {
       // Disjoint for the lanes that run, perhaps because of a test that lane 0 did not pass: what
       // the pattern means is the sum.
       base = builder_.CreateAdd(first(instruction.getOperand(0)), first(instruction.getOperand(1)));
