@@ -137,7 +137,8 @@ def test_what_goes_wrong_on_any_thread_ends_the_dispatch_alone(torch: str, how: 
             if {how!r} == 'fault':
                 kernels.fault(f, threads=N, group_size=256)
             else:
-                kernels.wait(f, threads=N, group_size=256, deadline=0.3 if {how!r} == 'deadline' else 30)
+                deadline = 0.3 if {how!r} == 'deadline' else 30
+                kernels.wait(f, threads=N, group_size=256, deadline=deadline)
         except metalwright.DispatchError as error:
             print(error.code)
         except KeyboardInterrupt:

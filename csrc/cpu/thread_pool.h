@@ -1,5 +1,5 @@
-// The threads that share a dispatch's work with the thread that called it: torch's OpenMP team where
-// there is one, else threads of our own.
+// The threads that share a dispatch's work with the thread that called it: torch's OpenMP team
+// where there is one, else threads of our own.
 #pragma once
 
 #include "cpu/guarded_section.h"
