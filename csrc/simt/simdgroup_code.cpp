@@ -85,7 +85,7 @@ build_simdgroups(llvm::Module& module, const air::EntryPoint& entry,
   optimise_vectors(module, target);
   air::verify_after(module, "optimise_vectors");
   llvm::Function& function = *module.getFunction(kEntryName);
-  const bool is_side_by_side = code.has_barrier && join_simdgroups(function, shape);
+  const bool is_side_by_side = join_simdgroups(function, shape);
   code.is_cut = code.has_barrier && !is_side_by_side && split_at_barriers(function, shape);
   code.is_joined = is_side_by_side || code.is_cut;
   if (code.is_joined) {

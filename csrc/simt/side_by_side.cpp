@@ -1,0 +1,131 @@
+// Loop fission with the loop over runs unrolled.
+#include "simt/side_by_side.h"
+
+#include <llvm/ADT/DenseMap.h>
+#include <llvm/ADT/DenseSet.h>
+#include <llvm/ADT/SetVector.h>
+#include <llvm/IR/IntrinsicInst.h>
+
+namespace metalwright::simt {
+
+namespace {
+
+// More instructions than this cost more to compile than most kernels run.
+constexpr std::size_t kMost = 2500;
+
+class Joiner {
+ public:
+  explicit Joiner(const SideBySide& runs)
+      : runs_(runs), sources_(runs.sources.begin(), runs.sources.end()),
+        fences_(runs.fences.begin(), runs.fences.end()) {}
+
+  bool run() {
+    find_different();
+    if (different_.size() * runs_.count > kMost)
+      return false;
+    for (const llvm::BasicBlock& block : runs_.function)
+      for (const llvm::Use& operand : block.getTerminator()->operands())
+        if (is_different(operand))
+          return false;
+    copies_.resize(runs_.count);
+    for (llvm::BasicBlock& block : runs_.function)
+      copy_block(block);
+    for (llvm::Instruction* source : sources_)
+      for (unsigned k = 0; k < runs_.count; ++k)
+        values_[{source, k}] = runs_.value(*source, k);
+    for (llvm::Instruction* original : different_)
+      replace_operands(*original, 0);
+    for (unsigned k = 1; k < runs_.count; ++k)
+      for (const auto& [original, copy] : copies_[k])
+        replace_operands(*copy, k);
+    return true;
+  }
+
+ private:
+  bool is_different(llvm::Value* value) const {
+    auto* instruction = llvm::dyn_cast<llvm::Instruction>(value);
+    return instruction && (different_.contains(instruction) || sources_.contains(instruction));
+  }
+
+  // What has an effect, memory of each run's own, and all that follows from these or from a source.
+  void find_different() {
+    std::vector<llvm::Instruction*> open(sources_.begin(), sources_.end());
+    auto add = [&](llvm::Instruction& instruction) {
+      if (!instruction.isTerminator() && !fences_.contains(&instruction) &&
+          different_.insert(&instruction))
+        open.push_back(&instruction);
+    };
+    for (llvm::BasicBlock& block : runs_.function)
+      for (llvm::Instruction& instruction : block) {
+        const auto* load = llvm::dyn_cast<llvm::LoadInst>(&instruction);
+        if (llvm::isa<llvm::AllocaInst>(instruction) || instruction.mayHaveSideEffects() ||
+            (load && !load->isSimple()) ||
+            (llvm::isa<llvm::CallBase>(instruction) &&
+             !llvm::isa<llvm::IntrinsicInst>(instruction)))
+          add(instruction);
+      }
+    while (!open.empty()) {
+      llvm::Instruction* next = open.back();
+      open.pop_back();
+      for (llvm::User* user : next->users())
+        add(*llvm::cast<llvm::Instruction>(user));
+    }
+  }
+
+  // Copies stand behind their originals: a phi's at once, the others' before the next fence or the
+  // end of the block, the second run's first.
+  void copy_block(llvm::BasicBlock& block) {
+    std::vector<llvm::Instruction*> part;
+    std::vector<llvm::Instruction*> all;
+    for (llvm::Instruction& instruction : block)
+      all.push_back(&instruction);
+    for (llvm::Instruction* instruction : all) {
+      if (instruction->isTerminator() || fences_.contains(instruction)) {
+        for (unsigned k = 1; k < runs_.count; ++k)
+          for (llvm::Instruction* original : part)
+            copy(*original, k)->insertBefore(instruction->getIterator());
+        part.clear();
+      } else if (!different_.contains(instruction)) {
+        continue;
+      } else if (llvm::isa<llvm::PHINode>(instruction)) {
+        for (unsigned k = 1; k < runs_.count; ++k)
+          copy(*instruction, k)->insertBefore(instruction->getIterator());
+      } else {
+        part.push_back(instruction);
+      }
+    }
+  }
+
+  llvm::Instruction* copy(llvm::Instruction& original, unsigned k) {
+    llvm::Instruction* made = original.clone();
+    copies_[k][&original] = made;
+    return made;
+  }
+
+  void replace_operands(llvm::Instruction& user, unsigned k) {
+    for (llvm::Use& operand : user.operands()) {
+      auto* instruction = llvm::dyn_cast<llvm::Instruction>(operand.get());
+      if (!instruction)
+        continue;
+      if (const auto found = values_.find({instruction, k}); found != values_.end())
+        operand.set(found->second);
+      else if (const auto copied = copies_[k].find(instruction); copied != copies_[k].end())
+        operand.set(copied->second);
+    }
+  }
+
+  const SideBySide& runs_;
+  llvm::SetVector<llvm::Instruction*> sources_;
+  llvm::DenseSet<llvm::Instruction*> fences_;
+  llvm::SetVector<llvm::Instruction*> different_;
+  std::vector<llvm::DenseMap<llvm::Instruction*, llvm::Instruction*>> copies_;   // by run
+  llvm::DenseMap<std::pair<llvm::Instruction*, unsigned>, llvm::Value*> values_; // of sources
+};
+
+} // namespace
+
+bool join_side_by_side(const SideBySide& runs) {
+  return Joiner(runs).run();
+}
+
+} // namespace metalwright::simt

@@ -1,0 +1,33 @@
+// Several runs of one program as one program: each operation is done for the first, the second, and
+// so on. What the runs have in common is done once, and their chains of operations overlap.
+#pragma once
+
+#include <llvm/ADT/STLFunctionalExtras.h>
+#include <llvm/IR/Function.h>
+#include <llvm/IR/Instructions.h>
+
+#include <vector>
+
+namespace metalwright::simt {
+
+struct SideBySide {
+  llvm::Function& function;
+  unsigned count; // runs
+  // Instructions that have another value in each run. What run `k` has instead is made by
+  // `value(instruction, k)`, for each k from 0; it may insert instructions behind this one, which
+  // loses its uses.
+  std::vector<llvm::Instruction*> sources;
+  llvm::function_ref<llvm::Value*(llvm::Instruction&, unsigned k)> value;
+  // Instructions that are kept as they are; what stands before one of them is done for all runs
+  // before it.
+  std::vector<llvm::Instruction*> fences;
+};
+
+// Joins the runs if all take the same way through the program: no branch depends on what differs
+// (the sources, private memory, effects, what was computed from these). Programs that get too long
+// are left alone. Loads at the same address are the same for all unless a run writes there between
+// the same two fences: a race, of which nothing is promised. True if it changed the function, which
+// should then be optimised again.
+bool join_side_by_side(const SideBySide& runs);
+
+} // namespace metalwright::simt
