@@ -40,10 +40,12 @@ GridJob::GridJob(const Executable& code, const Executable& edge, const simt::Lau
   }
   const std::uint32_t* groups = launch.threadgroups_per_grid;
   const std::uint32_t* threads = launch.dispatch_threads_per_threadgroup;
-  threadgroups_ = std::uint64_t{groups[0]} * groups[1] * groups[2];
-  const std::uint64_t per_group = std::uint64_t{threads[0]} * threads[1] * threads[2];
-  threadgroups_per_unit_ = std::max<std::uint64_t>(1, threads_per_unit / per_group);
-  units_ = (threadgroups_ + threadgroups_per_unit_ - 1) / threadgroups_per_unit_;
+  calls_along_x_ = groups[0] / code.threadgroups;
+  calls_ = calls_along_x_ * groups[1] * groups[2];
+  const std::uint64_t per_call =
+      std::uint64_t{threads[0]} * threads[1] * threads[2] * code.threadgroups;
+  calls_per_unit_ = std::max<std::uint64_t>(1, threads_per_unit / per_call);
+  units_ = (calls_ + calls_per_unit_ - 1) / calls_per_unit_;
 }
 
 void GridJob::reset(unsigned threads) {
@@ -139,8 +141,8 @@ void GridJob::run_rows(std::uint64_t unit) {
 }
 
 bool GridJob::run_threadgroups(Worker& worker, std::uint64_t unit) {
-  const std::uint64_t first = unit * threadgroups_per_unit_;
-  const std::uint64_t end = std::min(first + threadgroups_per_unit_, threadgroups_);
+  const std::uint64_t first = unit * calls_per_unit_;
+  const std::uint64_t end = std::min(first + calls_per_unit_, calls_);
   for (std::uint64_t i = first; i < end; ++i)
     if (!run_threadgroup(worker, i))
       return false;
@@ -152,16 +154,16 @@ bool GridJob::run_threadgroup(Worker& worker, std::uint64_t index) {
     index = order_[index];
   simt::ThreadgroupContext& group = worker.threadgroup;
   const std::uint32_t* groups = launch_.threadgroups_per_grid;
-  const std::uint64_t slice = std::uint64_t{groups[0]} * groups[1];
+  const std::uint64_t slice = calls_along_x_ * groups[1];
   const std::uint64_t place = index % slice;
   group.position[2] = static_cast<std::uint32_t>(index / slice);
   if (code_.engine == simt::Engine::simdgroup && order_.empty()) {
     // Columns of a few threadgroups: threadgroups that share tiles of a product's two operands
     // follow each other while both are in the cache, as they run side by side on a GPU.
-    const std::uint64_t top = place / (groups[0] * kBand) * kBand;
+    const std::uint64_t top = place / (calls_along_x_ * kBand) * kBand;
     const std::uint64_t height = std::min(kBand, groups[1] - top);
-    const std::uint64_t in_band = place - top * groups[0];
-    group.position[0] = static_cast<std::uint32_t>(in_band / height);
+    const std::uint64_t in_band = place - top * calls_along_x_;
+    group.position[0] = static_cast<std::uint32_t>(in_band / height) * code_.threadgroups;
     group.position[1] = static_cast<std::uint32_t>(top + in_band % height);
   } else {
     group.position[0] = static_cast<std::uint32_t>(place % groups[0]);

@@ -18,13 +18,15 @@ struct Executable {
   simt::Engine engine = simt::Engine::vector_loop;
   bool over_grid = false;
   bool has_barrier = false;
-  bool is_joined = false; // a SimdgroupEntry that runs all simdgroups of the threadgroup
+  bool is_joined = false;    // a SimdgroupEntry that runs all simdgroups of the threadgroup
+  unsigned threadgroups = 1; // that a call runs, one behind the other along x
   std::size_t stack_size = 0;
 };
 
 class GridJob final : public Job {
  public:
-  // `edge` runs the threadgroups that the grid's edge makes smaller, `code` all others.
+  // `edge` runs the threadgroups that the grid's edge makes smaller, `code` all others, of which
+  // there are multiples along x of those that a call runs.
   // `threads_per_unit`: about how many threads are worth handing out at a time.
   GridJob(const Executable& code, const Executable& edge, const simt::LaunchContext& launch,
           Supervision& supervision, std::uint64_t threads_per_unit);
@@ -70,9 +72,10 @@ class GridJob final : public Job {
   std::uint64_t rows_per_unit_ = 1;
   std::uint64_t x_per_unit_ = 0;
   std::uint64_t units_per_row_ = 1;
-  // otherwise: a number of threadgroups.
-  std::uint64_t threadgroups_ = 0;
-  std::uint64_t threadgroups_per_unit_ = 1;
+  // otherwise: a number of calls.
+  std::uint64_t calls_ = 0;
+  std::uint64_t calls_along_x_ = 1;
+  std::uint64_t calls_per_unit_ = 1;
   LaneObserver* observer_ = nullptr;
   std::span<const std::uint64_t> order_;
   std::uint64_t units_per_take_ = 1;

@@ -145,6 +145,7 @@ std::unique_ptr<CpuKernel::Variant> CpuKernel::load(simt::KernelCode code,
   variant->period = code.period;
   variant->executable.has_barrier = code.has_barrier;
   variant->executable.is_joined = code.is_joined;
+  variant->executable.threadgroups = code.threadgroups;
   variant->is_cut = code.is_cut;
   // Recursion that goes deeper than this meets the guard page.
   variant->executable.stack_size = code.is_recursive ? 256 * 1024 : variant->object->stack_size();
@@ -185,8 +186,18 @@ const CpuKernel::Variant& CpuKernel::variant(const simt::Shape& shape) {
     made = load(std::move(code), shape);
   }
   made->reason = reason;
+  if (shape.together && made->executable.threadgroups == 1) {
+    // The code for other grids is the same, and serves all.
+    can_be_together_ = false;
+    made->shape.together = false;
+    const simt::Shape alone = made->shape;
+    return *variants_.try_emplace(alone, std::move(made)).first->second;
+  }
   return *variants_.emplace(shape, std::move(made)).first->second;
 }
+
+// Threadgroups for each thread of the pool below which it is better to share them out one by one.
+static constexpr std::uint64_t kLeastTogether = 8 * simt::kThreadgroupsTogether;
 
 CpuKernel::Plan CpuKernel::plan(const simt::LaunchContext& launch, const Dispatch& dispatch) {
   if (!prepared_)
@@ -195,12 +206,17 @@ CpuKernel::Plan CpuKernel::plan(const simt::LaunchContext& launch, const Dispatc
   std::copy_n(launch.dispatch_threads_per_threadgroup, 3, wanted.shape.threads.begin());
   bool has_whole = true;
   bool has_edge = false;
+  std::uint64_t threadgroups = 1;
   for (unsigned axis = 0; axis < 3; ++axis) {
     has_whole &= launch.threads_per_grid[axis] >= wanted.shape.threads[axis];
     has_edge |= launch.threads_per_grid[axis] % wanted.shape.threads[axis] != 0;
+    threadgroups *= launch.threadgroups_per_grid[axis];
     if (axis > 0)
       wanted.shape.one_group[axis - 1] = launch.threadgroups_per_grid[axis] == 1;
   }
+  wanted.shape.together = !has_edge && can_be_together_ &&
+                          launch.threadgroups_per_grid[0] % simt::kThreadgroupsTogether == 0 &&
+                          threadgroups >= kLeastTogether * ThreadPool::instance().width();
   for (const Binding& binding : dispatch.bindings)
     wanted.shape.large_buffers |= binding.length >> 32 != 0;
   {
@@ -572,6 +588,9 @@ std::string CpuKernel::explain() {
     else
       text += "threadgroup barriers: " + std::to_string(variant.sites.size()) +
               (code.is_joined ? ", all simdgroups in one program" : "") +
+              (code.threadgroups > 1
+                   ? " for " + std::to_string(code.threadgroups) + " threadgroups at a time"
+                   : "") +
               (variant.is_cut ? " that is cut at its barriers\n" : "\n") +
               describe_remarks(variant);
     return text + "stack: " + std::to_string(code.stack_size) + " bytes\n";

@@ -107,7 +107,8 @@ class CpuKernel final : public Kernel {
   std::unique_ptr<Variant> general_;
   std::map<simt::Shape, std::unique_ptr<Variant>> variants_;
   mutable std::mutex plan_mutex_;
-  Plan last_plan_; // under plan_mutex_
+  Plan last_plan_;                          // under plan_mutex_
+  std::atomic<bool> can_be_together_{true}; // until code for several threadgroups could not be made
   // Nanoseconds of one thread of the grid on one processor, as measured by earlier dispatches; 0:
   // none.
   std::atomic<float> thread_cost_{0};

@@ -88,7 +88,7 @@ bool SimdgroupScheduler::run(simt::SimdgroupEntry* entry, const simt::LaunchCont
   count_ = is_joined ? 1 : (threads + kSimdgroupSize - 1) / kSimdgroupSize;
   if (!needs_fibers(stack_size, has_barrier)) {
     SimdgroupState state;
-    state.shared = shared_.data();
+    state.shared = shared_->bytes.data();
     for (unsigned i = 0; i < count_; ++i) {
       state.index = i;
       state.lanes = std::min(kSimdgroupSize, threads - i * kSimdgroupSize);
@@ -104,7 +104,7 @@ bool SimdgroupScheduler::run(simt::SimdgroupEntry* entry, const simt::LaunchCont
     SimdgroupState& state = states_[i];
     state.index = i;
     state.lanes = std::min(kSimdgroupSize, threads - i * kSimdgroupSize);
-    state.shared = shared_.data();
+    state.shared = shared_->bytes.data();
     state.scheduler = this;
     state.running = true;
     state.stack_pointer = prepare_fiber(stacks_.top(i), &fiber_main, &state);

@@ -6,6 +6,7 @@
 #include "simt/launch.h"
 
 #include <array>
+#include <memory>
 #include <vector>
 
 namespace metalwright::cpu {
@@ -39,7 +40,11 @@ class SimdgroupScheduler {
 
   FiberStacks stacks_;
   std::vector<simt::SimdgroupState> states_;
-  alignas(64) std::array<std::byte, simt::kSharedMemory> shared_{};
+  // Not in here: a scheduler is thread-local, and there is little room for that.
+  struct alignas(64) Shared {
+    std::array<std::byte, simt::kSharedMemory * simt::kThreadgroupsTogether> bytes;
+  };
+  std::unique_ptr<Shared> shared_ = std::make_unique<Shared>();
   unsigned count_ = 0;
   simt::SimdgroupEntry* entry_ = nullptr;
   const simt::LaunchContext* launch_ = nullptr;

@@ -308,6 +308,7 @@ std::variant<KernelCode, Refusal> lower_to_simdgroups(PreparedKernel kernel, con
   code.has_barrier = std::get<SimdgroupCode>(made).has_barrier;
   code.is_joined = std::get<SimdgroupCode>(made).is_joined;
   code.is_cut = std::get<SimdgroupCode>(made).is_cut;
+  code.threadgroups = std::get<SimdgroupCode>(made).threadgroups;
   code.remarks = std::move(std::get<SimdgroupCode>(made).remarks);
   return finish(std::move(code), kernel);
 }

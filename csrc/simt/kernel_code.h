@@ -46,6 +46,7 @@ struct KernelCode {
   std::uint64_t period = 0;  // vector_loop: see simt/periods.h
   bool has_barrier = false;  // the others
   bool is_joined = false;    // simdgroup: one call runs a whole threadgroup
+  unsigned threadgroups = 1; // ... or that many, one behind the other along x
   bool is_cut = false;       // that one has a loop over simdgroups between two barriers
   bool is_recursive = false; // no bound on the stack is known
   std::vector<Site> sites;   // where threads may wait, by number

@@ -21,6 +21,8 @@ struct Shape {
   // With a known size: one threadgroup lies along y, along z. TorchInductor's reductions take their
   // index in a row from the position in the grid, which is only then that in the threadgroup.
   std::array<bool, 2> one_group{};
+  // With a known size: along x lie a multiple of kThreadgroupsTogether, all of this size.
+  bool together = false;
 
   bool is_known() const { return threads[0] != 0; }
   std::uint32_t count() const { return threads[0] * threads[1] * threads[2]; }

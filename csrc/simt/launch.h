@@ -12,6 +12,8 @@ inline constexpr unsigned kSimdgroupSize = 32;
 inline constexpr unsigned kMaxArguments = 206;
 inline constexpr unsigned kMaxThreadgroupMemory = 32768;
 inline constexpr unsigned kSharedMemory = 1024; // see simt/shared_loops.h
+// Threadgroups that one call may run, see simt/join_threadgroups.h.
+inline constexpr unsigned kThreadgroupsTogether = 4;
 
 // The same for every thread of a dispatch.
 struct LaunchContext {
@@ -51,11 +53,11 @@ struct alignas(64) Lane {
 struct SimdgroupState {
   std::uint32_t index = 0;              // in the threadgroup
   std::uint32_t lanes = kSimdgroupSize; // threads: fewer than 32 only in the last one
-  std::byte* shared = nullptr;    // kSharedMemory bytes that the threadgroup's simdgroups share
-  void* scheduler = nullptr;      // the SimdgroupScheduler that runs it
-  void* stack_pointer = nullptr;  // while another simdgroup runs
-  std::uint32_t barrier_site = 0; // where it waits
-  bool running = false;           // it has not returned
+  std::byte* shared = nullptr;          // kSharedMemory bytes that a threadgroup's simdgroups share
+  void* scheduler = nullptr;            // the SimdgroupScheduler that runs it
+  void* stack_pointer = nullptr;        // while another simdgroup runs
+  std::uint32_t barrier_site = 0;       // where it waits
+  bool running = false;                 // it has not returned
 };
 
 // Generated entry points.

@@ -1,9 +1,12 @@
 // Loop fission with the loop over runs unrolled.
 #include "simt/side_by_side.h"
 
+#include "simt/flatten.h"
+
 #include <llvm/ADT/DenseMap.h>
 #include <llvm/ADT/DenseSet.h>
 #include <llvm/ADT/SetVector.h>
+#include <llvm/Analysis/ValueTracking.h>
 #include <llvm/IR/IntrinsicInst.h>
 
 namespace metalwright::simt {
@@ -23,10 +26,17 @@ class Joiner {
     find_different();
     if (different_.size() * runs_.count > kMost)
       return false;
-    for (const llvm::BasicBlock& block : runs_.function)
-      for (const llvm::Use& operand : block.getTerminator()->operands())
-        if (is_different(operand))
-          return false;
+    if (!can_run_together())
+      return false;
+    for (std::vector<llvm::BasicBlock*> parting; !(parting = parting_blocks()).empty();) {
+      const auto first = llvm::find_if(
+          parting, [](llvm::BasicBlock* block) { return blocks_to_flatten(*block).has_value(); });
+      if (first == parting.end())
+        return false;
+      flatten(**first);
+      different_.clear();
+      find_different();
+    }
     copies_.resize(runs_.count);
     for (llvm::BasicBlock& block : runs_.function)
       copy_block(block);
@@ -47,16 +57,47 @@ class Joiner {
     return instruction && (different_.contains(instruction) || sources_.contains(instruction));
   }
 
+  // Whether all branches at which runs may part can be flattened, so that none is for nothing.
+  bool can_run_together() const {
+    llvm::DenseSet<llvm::BasicBlock*> flat;
+    const std::vector<llvm::BasicBlock*> parting = parting_blocks();
+    for (llvm::BasicBlock* block : parting)
+      if (const auto inner = blocks_to_flatten(*block)) {
+        flat.insert(block);
+        flat.insert(inner->begin(), inner->end());
+      }
+    return llvm::all_of(parting, [&](llvm::BasicBlock* block) { return flat.contains(block); });
+  }
+
+  // Where runs may take different ways.
+  std::vector<llvm::BasicBlock*> parting_blocks() const {
+    std::vector<llvm::BasicBlock*> found;
+    for (llvm::BasicBlock& block : runs_.function)
+      if (llvm::any_of(block.getTerminator()->operands(),
+                       [&](llvm::Value* operand) { return is_different(operand); }))
+        found.push_back(&block);
+    return found;
+  }
+
   // What has an effect, memory of each run's own, and all that follows from these or from a source.
   void find_different() {
     std::vector<llvm::Instruction*> open(sources_.begin(), sources_.end());
     auto add = [&](llvm::Instruction& instruction) {
-      if (!instruction.isTerminator() && !fences_.contains(&instruction) &&
-          different_.insert(&instruction))
-        open.push_back(&instruction);
+      if (instruction.isTerminator() || fences_.contains(&instruction) ||
+          !different_.insert(&instruction))
+        return;
+      open.push_back(&instruction);
+      // What one run puts there the others do not find there.
+      if (auto* store = llvm::dyn_cast<llvm::StoreInst>(&instruction))
+        if (auto* variable = llvm::dyn_cast<llvm::AllocaInst>(
+                llvm::getUnderlyingObject(store->getPointerOperand())))
+          if (different_.insert(variable))
+            open.push_back(variable);
     };
     for (llvm::BasicBlock& block : runs_.function)
       for (llvm::Instruction& instruction : block) {
+        if (is_of_common_memory(instruction))
+          continue;
         const auto* load = llvm::dyn_cast<llvm::LoadInst>(&instruction);
         if (llvm::isa<llvm::AllocaInst>(instruction) || instruction.mayHaveSideEffects() ||
             (load && !load->isSimple()) ||
@@ -70,6 +111,30 @@ class Joiner {
       for (llvm::User* user : next->users())
         add(*llvm::cast<llvm::Instruction>(user));
     }
+  }
+
+  // A variable that is only loaded from and stored to, or such a store: all runs can have it in
+  // common as long as they store the same.
+  static bool is_of_common_memory(llvm::Instruction& instruction) {
+    if (auto* variable = llvm::dyn_cast<llvm::AllocaInst>(&instruction))
+      return is_only_loaded_and_stored(*variable);
+    const auto* store = llvm::dyn_cast<llvm::StoreInst>(&instruction);
+    if (!store || !store->isSimple())
+      return false;
+    auto* variable = const_cast<llvm::AllocaInst*>(
+        llvm::dyn_cast<llvm::AllocaInst>(llvm::getUnderlyingObject(store->getPointerOperand())));
+    return variable && is_only_loaded_and_stored(*variable);
+  }
+
+  static bool is_only_loaded_and_stored(llvm::Instruction& pointer) {
+    return llvm::all_of(pointer.users(), [&](llvm::User* user) {
+      if (const auto* load = llvm::dyn_cast<llvm::LoadInst>(user))
+        return load->isSimple();
+      if (const auto* store = llvm::dyn_cast<llvm::StoreInst>(user))
+        return store->isSimple() && store->getValueOperand() != &pointer;
+      auto* address = llvm::dyn_cast<llvm::GetElementPtrInst>(user);
+      return address && is_only_loaded_and_stored(*address);
+    });
   }
 
   // Copies stand behind their originals: a phi's at once, the others' before the next fence or the

@@ -3,6 +3,7 @@
 
 #include "air/verify.h"
 #include "simt/join_simdgroups.h"
+#include "simt/join_threadgroups.h"
 #include "simt/launch.h"
 #include "simt/loop_order.h"
 #include "simt/optimise.h"
@@ -10,6 +11,8 @@
 #include "simt/shared_loops.h"
 #include "simt/split_at_barriers.h"
 
+#include <llvm/Analysis/ValueTracking.h>
+#include <llvm/IR/IntrinsicInst.h>
 #include <llvm/IR/Module.h>
 #include <llvm/Transforms/Utils/LCSSA.h>
 #include <llvm/Transforms/Utils/LoopSimplify.h>
@@ -32,6 +35,39 @@ void unify_ends(llvm::Function& function) {
     terminator->eraseFromParent();
   }
   llvm::ReturnInst::Create(function.getContext(), end);
+}
+
+bool has_threadgroup_arguments(const air::EntryPoint& entry) {
+  return llvm::any_of(entry.arguments, [](const Argument& argument) {
+    return argument.kind == ArgumentKind::threadgroup_memory;
+  });
+}
+
+// Whether a loop reads buffers, as those over rows do that are longer than a threadgroup. Rows of
+// several threadgroups do not fit into the first level of the cache together, and often compete for
+// the same lines of it: with four at a time a sum of rows took 1.8 times as long.
+bool has_loop_over_buffers(llvm::Function& function) {
+  const llvm::DominatorTree dominators(function);
+  const llvm::LoopInfo loops(dominators);
+  auto is_of_threadgroup = [&](const llvm::Value* pointer) {
+    const llvm::Value* object = llvm::getUnderlyingObject(pointer);
+    const auto* load = llvm::dyn_cast<llvm::LoadInst>(object);
+    return llvm::isa<llvm::AllocaInst>(object) ||
+           (load && llvm::getUnderlyingObject(load->getPointerOperand()) != function.getArg(0));
+  };
+  for (const llvm::BasicBlock& block : function) {
+    if (!loops.getLoopFor(&block))
+      continue;
+    for (const llvm::Instruction& instruction : block)
+      if (instruction.mayReadFromMemory()) {
+        const llvm::Value* pointer = llvm::isa<llvm::IntrinsicInst>(instruction)
+                                         ? instruction.getOperand(0)
+                                         : llvm::getLoadStorePointerOperand(&instruction);
+        if (!pointer || !pointer->getType()->isPointerTy() || !is_of_threadgroup(pointer))
+          return true;
+      }
+  }
+  return false;
 }
 
 void bring_into_form(llvm::LoopInfo& loops, llvm::DominatorTree& dominators) {
@@ -85,11 +121,16 @@ build_simdgroups(llvm::Module& module, const air::EntryPoint& entry,
   optimise_vectors(module, target);
   air::verify_after(module, "optimise_vectors");
   llvm::Function& function = *module.getFunction(kEntryName);
+  // Of the program as it is, before there are loops over simdgroups.
+  const bool can_be_together =
+      shape.together && !has_threadgroup_arguments(entry) && !has_loop_over_buffers(function);
   const bool is_side_by_side = join_simdgroups(function, shape);
   code.is_cut = code.has_barrier && !is_side_by_side && split_at_barriers(function, shape);
   code.is_joined = is_side_by_side || code.is_cut;
   if (code.is_joined) {
     code.has_barrier = false;
+    if (code.is_cut && can_be_together && join_threadgroups(function, layout))
+      code.threadgroups = kThreadgroupsTogether;
     air::verify_after(module, "one program for all simdgroups");
     optimise_vectors(module, target);
     air::verify_after(module, "optimise_vectors");
