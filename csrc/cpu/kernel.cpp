@@ -197,7 +197,7 @@ const CpuKernel::Variant& CpuKernel::variant(const simt::Shape& shape) {
 }
 
 // Threadgroups for each thread of the pool below which it is better to share them out one by one.
-static constexpr std::uint64_t kLeastTogether = 8 * simt::kThreadgroupsTogether;
+static constexpr std::uint64_t kLeastTogether = 4 * simt::kThreadgroupsTogether;
 
 CpuKernel::Plan CpuKernel::plan(const simt::LaunchContext& launch, const Dispatch& dispatch) {
   if (!prepared_)

@@ -31,7 +31,8 @@ bool join_simdgroups(llvm::Function& function, const Shape& shape) {
                          [](llvm::Instruction& index, unsigned k) -> llvm::Value* {
                            return llvm::ConstantInt::get(index.getType(), k);
                          },
-                         {uses->barriers.begin(), uses->barriers.end()}});
+                         {uses->barriers.begin(), uses->barriers.end()},
+                         false});
   if (!is_joined)
     return false;
   for (llvm::CallInst* barrier : uses->barriers)

@@ -48,10 +48,9 @@ loads_of(llvm::Argument& context, const llvm::DataLayout& layout) {
 
 } // namespace
 
-bool join_threadgroups(llvm::Function& function, const ThreadgroupLayout& layout) {
-
+bool join_threadgroups(llvm::Function& function, const ThreadgroupLayout& layout, unsigned count) {
   const std::uint64_t stride = stride_of(layout);
-  if (stride * kThreadgroupsTogether > kMaxThreadgroupMemory)
+  if (stride * count > kMaxThreadgroupMemory)
     return false;
   const llvm::DataLayout& data = function.getParent()->getDataLayout();
   const auto of_threadgroup = loads_of(*function.getArg(1), data);
@@ -84,7 +83,7 @@ bool join_threadgroups(llvm::Function& function, const ThreadgroupLayout& layout
                                        builder.getInt64(k * found->second));
     return builder.CreateAdd(&source, builder.getInt32(k), "", true);
   };
-  return join_side_by_side({function, kThreadgroupsTogether, std::move(sources), value, {}});
+  return join_side_by_side({function, count, std::move(sources), value, {}, true});
 }
 
 } // namespace metalwright::simt

@@ -10,13 +10,15 @@
 
 namespace metalwright::simt {
 
-// Joins kThreadgroupsTogether neighbours along x as join_side_by_side() does.
+// Joins `count` neighbours along x, at most kThreadgroupsTogether, as join_side_by_side() does with
+// flattening: a test whether any lane takes a way is mostly one whether any of some hundred
+// elements is special.
 //
 // Requires: a function that runs a whole threadgroup of `shape` in one call; `layout` is that of
 // its static threadgroup memory, and it has no other.
 // Guarantees: true if it changed the function: then a call runs the threadgroup whose context it is
 // given and those behind it along x, for which the memory of threadgroups and of simdgroups
 // suffices, and the function should be optimised again.
-bool join_threadgroups(llvm::Function& function, const ThreadgroupLayout& layout);
+bool join_threadgroups(llvm::Function& function, const ThreadgroupLayout& layout, unsigned count);
 
 } // namespace metalwright::simt

@@ -12,8 +12,8 @@ inline constexpr unsigned kSimdgroupSize = 32;
 inline constexpr unsigned kMaxArguments = 206;
 inline constexpr unsigned kMaxThreadgroupMemory = 32768;
 inline constexpr unsigned kSharedMemory = 1024; // see simt/shared_loops.h
-// Threadgroups that one call may run, see simt/join_threadgroups.h.
-inline constexpr unsigned kThreadgroupsTogether = 4;
+// Threadgroups that one call may run, see simt/join_threadgroups.h; it may be half as many too.
+inline constexpr unsigned kThreadgroupsTogether = 8;
 
 // The same for every thread of a dispatch.
 struct LaunchContext {

@@ -277,7 +277,7 @@ void optimise_lanes(llvm::Module& module, llvm::TargetMachine& target) {
 
 static constexpr unsigned kStackAlignment = 64; // a register of the widest machines
 
-void optimise_vectors(llvm::Module& module, llvm::TargetMachine& target) {
+void optimise_vectors(llvm::Module& module, llvm::TargetMachine& target, bool has_chains) {
   set_target(module, target);
   Analyses analyses(target);
   llvm::FunctionPassManager passes;
@@ -290,6 +290,8 @@ void optimise_vectors(llvm::Module& module, llvm::TargetMachine& target) {
     passes.addPass(llvm::createFunctionToLoopPassAdaptor(std::move(loops), true));
   }
   passes.addPass(llvm::GVNPass());
+  if (has_chains)
+    passes.addPass(llvm::SLPVectorizerPass());
   passes.addPass(llvm::InstCombinePass());
   passes.addPass(llvm::ADCEPass());
   passes.addPass(llvm::SimplifyCFGPass());

@@ -31,6 +31,8 @@ void inline_body(llvm::Function& entry);
 void optimise_lanes(llvm::Module& module, llvm::TargetMachine& target);
 
 // Vector code: what optimise() does but for finding vectors. Marks its functions as ordered.
-void optimise_vectors(llvm::Module& module, llvm::TargetMachine& target);
+// `has_chains`: what is computed once for a threadgroup stands there several times, for several of
+// them, and becomes vectors.
+void optimise_vectors(llvm::Module& module, llvm::TargetMachine& target, bool has_chains = false);
 
 } // namespace metalwright::simt

@@ -61,6 +61,8 @@ class Joiner {
   bool can_run_together() const {
     llvm::DenseSet<llvm::BasicBlock*> flat;
     const std::vector<llvm::BasicBlock*> parting = parting_blocks();
+    if (!runs_.may_flatten)
+      return parting.empty();
     for (llvm::BasicBlock* block : parting)
       if (const auto inner = blocks_to_flatten(*block)) {
         flat.insert(block);

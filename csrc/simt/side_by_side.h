@@ -21,13 +21,15 @@ struct SideBySide {
   // Instructions that are kept as they are; what stands before one of them is done for all runs
   // before it.
   std::vector<llvm::Instruction*> fences;
+  // Branches at which runs part and whose ways only compute may be flattened (flatten.h).
+  bool may_flatten = false;
 };
 
-// Joins the runs if all take the same way through the program: no branch depends on what differs
-// (the sources, private memory, effects, what was computed from these). Programs that get too long
-// are left alone. Loads at the same address are the same for all unless a run writes there between
-// the same two fences: a race, of which nothing is promised. True if it changed the function, which
-// should then be optimised again.
+// Joins the runs if all take the same way through the program: no branch, but for those that are
+// flattened, depends on what differs (the sources, private memory, effects, what was computed from
+// these). Programs that get too long are left alone. Loads at the same address are the same for all
+// unless a run writes there between the same two fences: a race, of which nothing is promised. True
+// if it changed the function, which should then be optimised again.
 bool join_side_by_side(const SideBySide& runs);
 
 } // namespace metalwright::simt

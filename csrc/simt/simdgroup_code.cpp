@@ -100,7 +100,8 @@ build_simdgroups(llvm::Module& module, const air::EntryPoint& entry,
     bring_into_form(loops, dominators);
   };
   SimdgroupCode code;
-  if (share_loops(*lane, dominators, loops, shape, code.remarks))
+  const bool has_shared_loop = share_loops(*lane, dominators, loops, shape, code.remarks);
+  if (has_shared_loop)
     renew("share_loops");
   if (join_row_walks(*lane, dominators, loops, shape.large_buffers, code.remarks))
     renew("join_row_walks");
@@ -129,10 +130,14 @@ build_simdgroups(llvm::Module& module, const air::EntryPoint& entry,
   code.is_joined = is_side_by_side || code.is_cut;
   if (code.is_joined) {
     code.has_barrier = false;
-    if (code.is_cut && can_be_together && join_threadgroups(function, layout))
-      code.threadgroups = kThreadgroupsTogether;
+    if (code.is_cut && can_be_together) {
+      // A chain of operations that only the first simdgroup goes along leaves the machine idle.
+      const unsigned wanted = has_shared_loop ? kThreadgroupsTogether : kThreadgroupsTogether / 2;
+      if (join_threadgroups(function, layout, wanted))
+        code.threadgroups = wanted;
+    }
     air::verify_after(module, "one program for all simdgroups");
-    optimise_vectors(module, target);
+    optimise_vectors(module, target, code.threadgroups > 1);
     air::verify_after(module, "optimise_vectors");
   }
   return code;
