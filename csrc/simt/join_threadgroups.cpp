@@ -1,6 +1,7 @@
 // Finds what tells threadgroups apart: their place along x, their memory.
 #include "simt/join_threadgroups.h"
 
+#include "simt/join_gathers.h"
 #include "simt/launch.h"
 #include "simt/side_by_side.h"
 
@@ -48,29 +49,31 @@ loads_of(llvm::Argument& context, const llvm::DataLayout& layout) {
 
 } // namespace
 
-bool join_threadgroups(llvm::Function& function, const ThreadgroupLayout& layout, unsigned count) {
+unsigned join_threadgroups(llvm::Function& function, const ThreadgroupLayout& layout,
+                           const ThreadgroupsTogether& wanted) {
   const std::uint64_t stride = stride_of(layout);
-  if (stride * count > kMaxThreadgroupMemory)
-    return false;
   const llvm::DataLayout& data = function.getParent()->getDataLayout();
   const auto of_threadgroup = loads_of(*function.getArg(1), data);
   const auto of_simdgroup = loads_of(*function.getArg(2), data);
   if (!of_threadgroup || !of_simdgroup)
-    return false;
+    return 1;
   llvm::DenseMap<llvm::Instruction*, std::uint64_t> strides; // of pointers
+  llvm::DenseMap<llvm::Instruction*, std::int64_t> positions;
   std::vector<llvm::Instruction*> sources;
   for (const auto& [offset, load] : *of_threadgroup) {
-    const bool is_memory = offset == offsetof(ThreadgroupContext, memory);
-    if (!is_memory && !load->getType()->isIntegerTy(32))
-      return false; // several words in one
-    if (is_memory)
+    if (offset == offsetof(ThreadgroupContext, memory))
       strides[load] = stride;
-    if (is_memory || offset == offsetof(ThreadgroupContext, position))
-      sources.push_back(load);
+    else if (!load->getType()->isIntegerTy(32))
+      return 1; // several words in one
+    else if (offset == offsetof(ThreadgroupContext, position))
+      positions[load] = 1;
+    else
+      continue;
+    sources.push_back(load);
   }
   for (const auto& [offset, load] : *of_simdgroup) {
     if (offset != offsetof(SimdgroupState, shared))
-      return false;
+      return 1;
     strides[load] = kSharedMemory;
     sources.push_back(load);
   }
@@ -83,7 +86,22 @@ bool join_threadgroups(llvm::Function& function, const ThreadgroupLayout& layout
                                        builder.getInt64(k * found->second));
     return builder.CreateAdd(&source, builder.getInt32(k), "", true);
   };
-  return join_side_by_side({function, count, std::move(sources), value, {}, true});
+  const auto merge = [](llvm::ArrayRef<llvm::Instruction*> all) {
+    std::vector<llvm::IntrinsicInst*> gathers;
+    for (llvm::Instruction* gather : all)
+      gathers.push_back(llvm::cast<llvm::IntrinsicInst>(gather));
+    merge_gathers(gathers);
+  };
+  SideBySide runs{function, wanted.count, std::move(sources), value, {}, true, {}, merge};
+  if (wanted.can_merge_gathers)
+    for (llvm::IntrinsicInst* gather : find_neighbouring_gathers(function, positions)) {
+      runs.followed.push_back(gather);
+      runs.count = kThreadgroupsTogether;
+    }
+  for (; runs.count >= kThreadgroupsTogether / 2; runs.count /= 2)
+    if (stride * runs.count <= kMaxThreadgroupMemory && join_side_by_side(runs))
+      return runs.count;
+  return 1;
 }
 
 } // namespace metalwright::simt

@@ -10,15 +10,22 @@
 
 namespace metalwright::simt {
 
-// Joins `count` neighbours along x, at most kThreadgroupsTogether, as join_side_by_side() does with
-// flattening: a test whether any lane takes a way is mostly one whether any of some hundred
-// elements is special.
+struct ThreadgroupsTogether {
+  unsigned count;         // how many there should be: half of kThreadgroupsTogether, or these
+  bool can_merge_gathers; // no buffer has 4 GiB or more
+};
+
+// Joins neighbours along x, as join_side_by_side() does with flattening: a test whether any lane
+// takes a way is mostly one whether any of some hundred elements is special. What they gather from
+// neighbouring places is loaded together (join_gathers.h), and then it is worth joining as many as
+// are allowed: each line of the cache serves more of them.
 //
 // Requires: a function that runs a whole threadgroup of `shape` in one call; `layout` is that of
 // its static threadgroup memory, and it has no other.
-// Guarantees: true if it changed the function: then a call runs the threadgroup whose context it is
-// given and those behind it along x, for which the memory of threadgroups and of simdgroups
-// suffices, and the function should be optimised again.
-bool join_threadgroups(llvm::Function& function, const ThreadgroupLayout& layout, unsigned count);
+// Guarantees: returns how many were joined, 1 if it did not change the function. Else a call runs
+// the threadgroup whose context it is given and those behind it along x, for which the memory of
+// threadgroups and of simdgroups suffices, and the function should be optimised again.
+unsigned join_threadgroups(llvm::Function& function, const ThreadgroupLayout& layout,
+                           const ThreadgroupsTogether& wanted);
 
 } // namespace metalwright::simt

@@ -48,6 +48,13 @@ class Joiner {
     for (unsigned k = 1; k < runs_.count; ++k)
       for (const auto& [original, copy] : copies_[k])
         replace_operands(*copy, k);
+    for (llvm::Instruction* original : runs_.followed)
+      if (different_.contains(original)) {
+        std::vector<llvm::Instruction*> all{original};
+        for (unsigned k = 1; k < runs_.count; ++k)
+          all.push_back(copies_[k].lookup(original));
+        runs_.made(all);
+      }
     return true;
   }
 

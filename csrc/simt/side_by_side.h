@@ -23,6 +23,10 @@ struct SideBySide {
   std::vector<llvm::Instruction*> fences;
   // Branches at which runs part and whose ways only compute may be flattened (flatten.h).
   bool may_flatten = false;
+  // Instructions of which it is to be known afterwards what each run has: `made` is called with
+  // those of all runs, in order, if there are several.
+  std::vector<llvm::Instruction*> followed = {};
+  llvm::function_ref<void(llvm::ArrayRef<llvm::Instruction*>)> made = {};
 };
 
 // Joins the runs if all take the same way through the program: no branch, but for those that are

@@ -132,9 +132,10 @@ build_simdgroups(llvm::Module& module, const air::EntryPoint& entry,
     code.has_barrier = false;
     if (code.is_cut && can_be_together) {
       // A chain of operations that only the first simdgroup goes along leaves the machine idle.
-      const unsigned wanted = has_shared_loop ? kThreadgroupsTogether : kThreadgroupsTogether / 2;
-      if (join_threadgroups(function, layout, wanted))
-        code.threadgroups = wanted;
+      const ThreadgroupsTogether wanted{has_shared_loop ? kThreadgroupsTogether
+                                                        : kThreadgroupsTogether / 2,
+                                        !shape.large_buffers};
+      code.threadgroups = join_threadgroups(function, layout, wanted);
     }
     air::verify_after(module, "one program for all simdgroups");
     optimise_vectors(module, target, code.threadgroups > 1);

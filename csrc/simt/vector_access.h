@@ -1,6 +1,7 @@
 // What the parts of the vector builder that read and write memory share.
 #pragma once
 
+#include "simt/transpose.h"
 #include "simt/vector_builder.h"
 
 namespace metalwright::simt {
@@ -20,8 +21,5 @@ struct VectorBuilder::Access {
                           llvm::MDNode::get(access->getContext(), {}));
   }
 };
-
-// Joins vectors of the same type, padding the number of them to a power of two.
-llvm::Value* concatenate(llvm::IRBuilder<>& builder, Parts pieces);
 
 } // namespace metalwright::simt

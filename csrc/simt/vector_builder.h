@@ -144,7 +144,6 @@ class VectorBuilder {
   LaneAddresses lane_addresses(const llvm::Value* pointer);
   Parts load_rows(const llvm::Value* pointer, const Access& access);
   void store_rows(const LaneAddresses& addresses, const Access& access, const Parts& values);
-  void transpose(llvm::MutableArrayRef<llvm::Value*> rows);
 
   // ---- cross-lane operations (vector_cross_lane.cpp)
   void build_cross_lane(llvm::CallInst& call, const ConvergentOp& op);

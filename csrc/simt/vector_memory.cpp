@@ -369,24 +369,6 @@ void VectorBuilder::build_load(llvm::LoadInst& load) {
 
 // ------------------------------------------------------------------------------ stores
 
-Value* concatenate(llvm::IRBuilder<>& builder, Parts pieces) {
-  while (!llvm::isPowerOf2_64(pieces.size()))
-    pieces.push_back(llvm::PoisonValue::get(pieces.front()->getType()));
-  while (pieces.size() > 1) {
-    Parts joined;
-    for (std::size_t i = 0; i < pieces.size(); i += 2) {
-      const unsigned half =
-          llvm::cast<llvm::FixedVectorType>(pieces[i]->getType())->getNumElements();
-      llvm::SmallVector<int, 64> order;
-      for (unsigned k = 0; k < 2 * half; ++k)
-        order.push_back(static_cast<int>(k));
-      joined.push_back(builder.CreateShuffleVector(pieces[i], pieces[i + 1], order));
-    }
-    pieces = std::move(joined);
-  }
-  return pieces.front();
-}
-
 bool VectorBuilder::store_span(const Access& access, Value* base, unsigned begin, unsigned count,
                                const Parts& values) {
   const std::optional<Span> span =

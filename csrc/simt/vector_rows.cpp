@@ -50,28 +50,6 @@ VectorBuilder::LaneAddresses VectorBuilder::lane_addresses(const Value* pointer)
   return result;
 }
 
-// Takes as many vectors as a piece has elements. Within each piece of each vector: element e of
-// vector v goes to element v of vector e. Shuffling perfectly, log2 times, does that.
-void VectorBuilder::transpose(llvm::MutableArrayRef<Value*> rows) {
-  const auto count = static_cast<unsigned>(rows.size());
-  const unsigned width =
-      llvm::cast<llvm::FixedVectorType>(rows.front()->getType())->getNumElements();
-  llvm::SmallVector<int, 64> halves[2];
-  for (unsigned half = 0; half < 2; ++half)
-    for (unsigned i = 0; i < width; ++i) {
-      const unsigned within = i % count;
-      const unsigned source = i - within + half * count / 2 + within / 2;
-      halves[half].push_back(static_cast<int>(within % 2 == 0 ? source : width + source));
-    }
-  for (unsigned stage = 1; stage < count; stage *= 2) {
-    llvm::SmallVector<Value*, 16> shuffled;
-    for (unsigned i = 0; i < count / 2; ++i)
-      for (const auto& half : halves)
-        shuffled.push_back(builder_.CreateShuffleVector(rows[i], rows[i + count / 2], half));
-    std::copy(shuffled.begin(), shuffled.end(), rows.begin());
-  }
-}
-
 Parts VectorBuilder::load_rows(const Value* pointer, const Access& access) {
   const unsigned count = kPiece / access.size;
   const unsigned block = std::min(kLanes, 64 / access.size); // lanes of a register
@@ -82,23 +60,14 @@ Parts VectorBuilder::load_rows(const Value* pointer, const Access& access) {
   for (unsigned leaf = 0; leaf < access.leaves; leaf += count) {
     llvm::SmallVector<Parts, 16> columns(count);
     for (unsigned begin = 0; begin < kLanes; begin += block) {
-      llvm::SmallVector<Value*, 16> rows;
-      for (unsigned i = 0; i < count; ++i) {
-        Parts pieces;
-        for (unsigned lane = begin + i; lane < begin + block; lane += count) {
-          llvm::LoadInst* piece = builder_.CreateAlignedLoad(
-              type,
-              builder_.CreateConstGEP1_64(builder_.getInt8Ty(), addresses[lane],
-                                          std::uint64_t{leaf} * access.size),
-              align);
-          access.mark(piece);
-          pieces.push_back(piece);
-        }
-        rows.push_back(concatenate(builder_, std::move(pieces)));
-      }
-      transpose(rows);
+      Parts places;
+      for (unsigned lane = begin; lane < begin + block; ++lane)
+        places.push_back(builder_.CreateConstGEP1_64(builder_.getInt8Ty(), addresses[lane],
+                                                     std::uint64_t{leaf} * access.size));
+      const std::vector<Value*> loaded = load_columns(
+          builder_, type, places, align, [&](llvm::Instruction* piece) { access.mark(piece); });
       for (unsigned i = 0; i < count; ++i)
-        columns[i].push_back(rows[i]);
+        columns[i].push_back(loaded[i]);
     }
     for (Parts& column : columns)
       results.push_back(concatenate(builder_, std::move(column)));
@@ -120,7 +89,7 @@ void VectorBuilder::store_rows(const LaneAddresses& addresses, const Access& acc
       llvm::SmallVector<Value*, 16> rows;
       for (unsigned i = 0; i < count; ++i)
         rows.push_back(builder_.CreateShuffleVector(values[leaf + i], lanes));
-      transpose(rows);
+      transpose(builder_, rows);
       for (unsigned lane = begin; lane < begin + block; ++lane) {
         llvm::SmallVector<int, 16> piece;
         for (unsigned i = 0; i < count; ++i)

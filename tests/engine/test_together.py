@@ -162,3 +162,46 @@ kernel void k(device int* out, threadgroup int* mine [[threadgroup(0)]],
     assert "threadgroups at a time" not in kernel.explain()
     other = np.arange(out.size) ^ 63
     np.testing.assert_array_equal(out, other + (other % 64 < 32))
+
+
+@pytest.mark.parametrize(
+    ("size", "index"),
+    [
+        (96, "x + W * t"),
+        # The last simdgroup has some lanes only.
+        (100, "x + W * t"),
+        (96, "t * W + x + 3"),
+        (96, "(2 * t + 1) * W + x"),
+        (96, "x * 2 + t * 64"),
+        (96, "x + (t % 3 ? t * W : 7 * W)"),
+        (96, "(t ^ 5) * W + x"),
+        (96, "W * (t + (x & 1)) + x"),
+    ],
+)
+@pytest.mark.parametrize("guard", ["true", "in[t] & 3", "x != 17"])
+def test_columns(size: int, index: str, guard: str, monkeypatch) -> None:
+    """What neighbouring threadgroups gather from places that lie side by side."""
+    source = f"""#include <metal_stdlib>
+using namespace metal;
+kernel void k(device const int* in, device int* out, uint2 p [[thread_position_in_grid]],
+              uint group [[simdgroup_index_in_threadgroup]]) {{
+  threadgroup int all[{size}];
+  const int W = {GROUPS};
+  int x = p.x, t = p.y, a = 5;
+  if ({guard}) a = in[{index}];
+  all[t] = a; {BARRIER}
+  if (group == 1) all[t] += 3;
+  {BARRIER}
+  out[x * {size} + t] = all[{size} - 1 - t] * 3 + a;
+}}"""
+    inputs = np.random.default_rng(1).integers(-1000, 1000, 2 * (size + 2) * GROUPS)
+    found = []
+    for engine in ("simdgroup", "checked"):
+        monkeypatch.setenv("METALWRIGHT_CPU_ENGINE", engine)
+        kernel = metalwright.compile(source, device="cpu", file_name=engine).kernel("k")
+        out = np.zeros((GROUPS, size), np.int32)
+        kernel(inputs.astype(np.int32), out, threads=(GROUPS, size), group_size=(1, size))
+        found.append(out)
+        if engine == "simdgroup" and (size, index, guard) == (96, "x + W * t", "true"):
+            assert "call <32 x i32> @llvm.masked.gather" not in kernel.code("llvm")
+    np.testing.assert_array_equal(found[0], found[1])

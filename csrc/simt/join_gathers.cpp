@@ -1,0 +1,264 @@
+// Slopes of addresses from run to run and from lane to lane, and the loads that follow from them.
+#include "simt/join_gathers.h"
+
+#include "simt/transpose.h"
+
+#include <llvm/Analysis/ValueTracking.h>
+#include <llvm/IR/IRBuilder.h>
+#include <llvm/IR/InstIterator.h>
+#include <llvm/Transforms/Utils/BasicBlockUtils.h>
+
+#include <array>
+#include <optional>
+
+namespace metalwright::simt {
+
+namespace {
+
+constexpr unsigned kLanes = 32;
+constexpr unsigned kElement = 4; // bytes
+constexpr unsigned kPiece = 4;   // elements of a register that every machine has
+
+// A splat's element, else null.
+llvm::Value* splatted(llvm::Value* value) {
+  auto* shuffle = llvm::dyn_cast<llvm::ShuffleVectorInst>(value);
+  if (!shuffle || !shuffle->isZeroEltSplat())
+    return nullptr;
+  auto* insert = llvm::dyn_cast<llvm::InsertElementInst>(shuffle->getOperand(0));
+  const auto* place = insert ? llvm::dyn_cast<llvm::ConstantInt>(insert->getOperand(2)) : nullptr;
+  return place && place->isZero() ? insert->getOperand(1) : nullptr;
+}
+
+// Sums of what grows by constants.
+class Steps {
+ public:
+  explicit Steps(const llvm::DenseMap<llvm::Instruction*, std::int64_t>& known)
+      : known_(known.begin(), known.end()) {}
+
+  // By how much a value is more in each run than in the one before; of pointers in bytes. None: it
+  // is not known to be the same for all runs and lanes.
+  std::optional<std::int64_t> of(llvm::Value* value) {
+    auto* instruction = llvm::dyn_cast<llvm::Instruction>(value);
+    if (!instruction)
+      return 0;
+    if (const auto found = known_.find(instruction); found != known_.end())
+      return found->second;
+    known_[instruction] = std::nullopt; // until it is found; a value that depends on itself
+    const std::optional<std::int64_t> step = compute(*instruction);
+    known_[instruction] = step;
+    return step;
+  }
+
+ private:
+  std::optional<std::int64_t> compute(llvm::Instruction& instruction) {
+    auto operand = [&](unsigned i) { return of(instruction.getOperand(i)); };
+    switch (instruction.getOpcode()) {
+    case llvm::Instruction::SExt:
+    case llvm::Instruction::ZExt:
+      return operand(0);
+    case llvm::Instruction::Or:
+      if (!llvm::cast<llvm::PossiblyDisjointInst>(instruction).isDisjoint())
+        break;
+      [[fallthrough]];
+    case llvm::Instruction::Add:
+      if (const auto left = operand(0), right = operand(1); left && right)
+        return *left + *right;
+      return std::nullopt;
+    case llvm::Instruction::GetElementPtr:
+      return of_address(llvm::cast<llvm::GetElementPtrInst>(instruction));
+    case llvm::Instruction::ShuffleVector:
+      if (llvm::Value* element = splatted(&instruction))
+        return of(element);
+      break;
+    case llvm::Instruction::PHI:
+      return of_counter(llvm::cast<llvm::PHINode>(instruction));
+    default:
+      break;
+    }
+    const auto* load = llvm::dyn_cast<llvm::LoadInst>(&instruction);
+    const bool is_invariant =
+        load && load->isSimple() && load->hasMetadata(llvm::LLVMContext::MD_invariant_load);
+    if ((instruction.mayReadOrWriteMemory() && !is_invariant) ||
+        llvm::isa<llvm::AllocaInst>(instruction))
+      return std::nullopt;
+    for (unsigned i = 0; i < instruction.getNumOperands(); ++i)
+      if (operand(i) != 0)
+        return std::nullopt;
+    return 0;
+  }
+
+  // The number of a simdgroup or of a round.
+  static std::optional<std::int64_t> of_counter(const llvm::PHINode& phi) {
+    for (const llvm::Value* incoming : phi.incoming_values()) {
+      const auto* next = llvm::dyn_cast<llvm::BinaryOperator>(incoming);
+      const bool is_next = next && next->getOpcode() == llvm::Instruction::Add &&
+                           next->getOperand(0) == &phi &&
+                           llvm::isa<llvm::ConstantInt>(next->getOperand(1));
+      if (!is_next && !llvm::isa<llvm::ConstantInt>(incoming))
+        return std::nullopt;
+    }
+    return 0;
+  }
+
+  std::optional<std::int64_t> of_address(llvm::GetElementPtrInst& address) {
+    const std::optional<std::int64_t> base = of(address.getPointerOperand());
+    if (!base)
+      return std::nullopt;
+    if (address.getNumIndices() != 1) {
+      for (llvm::Value* index : address.indices())
+        if (of(index) != 0)
+          return std::nullopt;
+      return base;
+    }
+    const std::optional<std::int64_t> index = of(address.getOperand(1));
+    const llvm::TypeSize size =
+        address.getDataLayout().getTypeAllocSize(address.getSourceElementType());
+    if (!index)
+      return std::nullopt;
+    return *base + *index * static_cast<std::int64_t>(size.getFixedValue());
+  }
+
+  llvm::DenseMap<llvm::Instruction*, std::optional<std::int64_t>> known_;
+};
+
+using Offsets = std::array<std::int64_t, kLanes>;
+
+// By how much a vector's elements are more than its first one; of pointers in bytes.
+std::optional<Offsets> offsets_of(llvm::Value* value, unsigned depth = 0) {
+  Offsets offsets{};
+  if (splatted(value))
+    return offsets;
+  if (auto* constant = llvm::dyn_cast<llvm::Constant>(value)) {
+    for (unsigned i = 0; i < kLanes; ++i) {
+      const auto* element =
+          llvm::dyn_cast_or_null<llvm::ConstantInt>(constant->getAggregateElement(i));
+      if (!element || element->getBitWidth() > 64)
+        return std::nullopt;
+      offsets[i] = element->getSExtValue();
+    }
+    for (unsigned i = kLanes; i-- > 0;)
+      offsets[i] -= offsets[0];
+    return offsets;
+  }
+  auto* instruction = llvm::dyn_cast<llvm::Instruction>(value);
+  if (!instruction || depth > 6)
+    return std::nullopt;
+  switch (instruction->getOpcode()) {
+  case llvm::Instruction::SExt:
+  case llvm::Instruction::ZExt:
+    return offsets_of(instruction->getOperand(0), depth + 1);
+  case llvm::Instruction::Add: {
+    const auto left = offsets_of(instruction->getOperand(0), depth + 1);
+    const auto right = offsets_of(instruction->getOperand(1), depth + 1);
+    if (!left || !right)
+      return std::nullopt;
+    for (unsigned i = 0; i < kLanes; ++i)
+      offsets[i] = (*left)[i] + (*right)[i];
+    return offsets;
+  }
+  case llvm::Instruction::GetElementPtr: {
+    auto& address = llvm::cast<llvm::GetElementPtrInst>(*instruction);
+    if (address.getNumIndices() != 1 || address.getPointerOperandType()->isVectorTy() ||
+        !address.getOperand(1)->getType()->isVectorTy())
+      return std::nullopt;
+    const auto index = offsets_of(address.getOperand(1), depth + 1);
+    if (!index)
+      return std::nullopt;
+    const std::uint64_t size =
+        address.getDataLayout().getTypeAllocSize(address.getSourceElementType()).getFixedValue();
+    for (unsigned i = 0; i < kLanes; ++i)
+      offsets[i] = (*index)[i] * static_cast<std::int64_t>(size);
+    return offsets;
+  }
+  default:
+    return std::nullopt;
+  }
+}
+
+bool is_gather(const llvm::IntrinsicInst& call) {
+  const auto* type = llvm::dyn_cast<llvm::FixedVectorType>(call.getType());
+  return call.getIntrinsicID() == llvm::Intrinsic::masked_gather && type &&
+         type->getNumElements() == kLanes && type->getScalarSizeInBits() == 8 * kElement &&
+         call.hasMetadata(llvm::LLVMContext::MD_invariant_load);
+}
+
+bool is_all(const llvm::Value* mask) {
+  const auto* constant = llvm::dyn_cast<llvm::Constant>(mask);
+  return constant && constant->isAllOnesValue();
+}
+
+} // namespace
+
+std::vector<llvm::IntrinsicInst*>
+find_neighbouring_gathers(llvm::Function& function,
+                          const llvm::DenseMap<llvm::Instruction*, std::int64_t>& known) {
+  Steps steps(known);
+  std::vector<llvm::IntrinsicInst*> found;
+  for (llvm::Instruction& instruction : llvm::instructions(function))
+    if (auto* call = llvm::dyn_cast<llvm::IntrinsicInst>(&instruction))
+      if (is_gather(*call) && steps.of(call->getArgOperand(0)) == kElement &&
+          steps.of(call->getArgOperand(2)) == 0 && steps.of(call->getArgOperand(3)) == 0 &&
+          offsets_of(call->getArgOperand(0)))
+        found.push_back(call);
+  return found;
+}
+
+void merge_gathers(llvm::ArrayRef<llvm::IntrinsicInst*> gathers) {
+  llvm::IntrinsicInst* first = gathers.front();
+  llvm::Value* pointers = first->getArgOperand(0);
+  llvm::Value* mask = first->getArgOperand(2);
+  const Offsets offsets = *offsets_of(pointers);
+  llvm::IRBuilder<> builder(first);
+  llvm::Instruction* all = nullptr; // the end of the code for all lanes
+  llvm::Instruction* some = nullptr;
+  if (!is_all(mask)) {
+    llvm::Value* bits = builder.CreateBitCast(mask, builder.getInt32Ty());
+    llvm::SplitBlockAndInsertIfThenElse(builder.CreateICmpEQ(bits, builder.getInt32(~0u)), first,
+                                        &all, &some);
+    builder.SetInsertPoint(all);
+  }
+  llvm::Value* base = builder.CreateExtractElement(pointers, std::uint64_t{0});
+  auto* piece = llvm::FixedVectorType::get(first->getType()->getScalarType(), kPiece);
+  std::vector<llvm::Value*> loaded;
+  for (unsigned begin = 0; begin < gathers.size(); begin += kPiece) {
+    std::vector<Parts> columns(kPiece);
+    constexpr unsigned at_once = 16; // lanes whose pieces fill four of the widest registers
+    for (unsigned lane = 0; lane < kLanes; lane += at_once) {
+      std::vector<llvm::Value*> addresses;
+      for (unsigned i = lane; i < lane + at_once; ++i)
+        addresses.push_back(builder.CreateGEP(
+            builder.getInt8Ty(), base,
+            llvm::ConstantInt::getSigned(builder.getInt64Ty(),
+                                         offsets[i] + std::int64_t{begin} * kElement)));
+      const std::vector<llvm::Value*> part = load_columns(
+          builder, piece, addresses, llvm::Align(kElement), [](llvm::Instruction* load) {
+            load->setMetadata(llvm::LLVMContext::MD_invariant_load,
+                              llvm::MDNode::get(load->getContext(), {}));
+          });
+      for (unsigned i = 0; i < kPiece; ++i)
+        columns[i].push_back(part[i]);
+    }
+    for (Parts& column : columns)
+      loaded.push_back(concatenate(builder, std::move(column)));
+  }
+  if (some) {
+    for (unsigned k = 0; k < gathers.size(); ++k) {
+      llvm::Instruction* apart = first->clone();
+      apart->insertBefore(some->getIterator());
+      builder.SetInsertPoint(apart);
+      apart->setOperand(0, builder.CreateGEP(builder.getInt8Ty(), pointers,
+                                             builder.getInt64(std::uint64_t{k} * kElement)));
+      builder.SetInsertPoint(first);
+      llvm::PHINode* either = builder.CreatePHI(first->getType(), 2);
+      either->addIncoming(loaded[k], all->getParent());
+      either->addIncoming(apart, some->getParent());
+      loaded[k] = either;
+    }
+  }
+  for (unsigned k = 0; k < gathers.size(); ++k)
+    gathers[k]->replaceAllUsesWith(loaded[k]);
+  for (llvm::IntrinsicInst* gather : gathers)
+    gather->eraseFromParent();
+}
+
+} // namespace metalwright::simt
