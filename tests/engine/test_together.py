@@ -49,7 +49,11 @@ TOGETHER = {
     "a loop that all threads share": f"""
   shared[tid] = in[gid]; {BARRIER}
   int a = shared[0], b = 0;
-  for (int i = 1; i < 96; i++) {{ int d = shared[i] - a; a += d / (i + 1); b += d * (shared[i] - a); }}
+  for (int i = 1; i < 96; i++) {{
+    int d = shared[i] - a;
+    a += d / (i + 1);
+    b += d * (shared[i] - a);
+  }}
   {BARRIER}
   if (group == 1) shared[lane] = a;
   {BARRIER}
