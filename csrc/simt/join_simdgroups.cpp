@@ -4,6 +4,7 @@
 #include "simt/launch.h"
 #include "simt/side_by_side.h"
 #include "simt/simdgroup_state.h"
+#include "simt/stride_loops.h"
 
 #include <llvm/Analysis/LoopInfo.h>
 #include <llvm/IR/Constants.h>
@@ -24,6 +25,9 @@ bool join_simdgroups(llvm::Function& function, const Shape& shape) {
   const std::optional<StateUses> uses = uses_of_state(function);
   if (!uses || !uses->lanes.empty() || (uses->barriers.empty() && !has_loop(function)))
     return false;
+  std::vector<llvm::Instruction*> fences{uses->barriers.begin(), uses->barriers.end()};
+  for (llvm::CallInst* cut : cuts_in(function))
+    fences.push_back(cut);
   const bool is_joined =
       join_side_by_side({function,
                          shape.count() / kSimdgroupSize,
@@ -31,7 +35,7 @@ bool join_simdgroups(llvm::Function& function, const Shape& shape) {
                          [](llvm::Instruction& index, unsigned k) -> llvm::Value* {
                            return llvm::ConstantInt::get(index.getType(), k);
                          },
-                         {uses->barriers.begin(), uses->barriers.end()},
+                         std::move(fences),
                          false});
   if (!is_joined)
     return false;

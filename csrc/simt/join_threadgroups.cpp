@@ -92,7 +92,7 @@ unsigned join_threadgroups(llvm::Function& function, const ThreadgroupLayout& la
       gathers.push_back(llvm::cast<llvm::IntrinsicInst>(gather));
     merge_gathers(gathers);
   };
-  SideBySide runs{function, wanted.count, std::move(sources), value, {}, true, {}, merge};
+  SideBySide runs{function, wanted.count, std::move(sources), value, {}, true, {}, {}, merge};
   if (wanted.can_merge_gathers)
     for (llvm::IntrinsicInst* gather : find_neighbouring_gathers(function, positions)) {
       runs.followed.push_back(gather);

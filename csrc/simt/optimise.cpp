@@ -3,6 +3,7 @@
 
 #include "simt/periods.h"
 #include "simt/scaling.h"
+#include "simt/stride_loops.h"
 
 #include <llvm/Analysis/LoopInfo.h>
 #include <llvm/Analysis/ScalarEvolution.h>
@@ -243,11 +244,13 @@ class UnrollThroughArrays : public llvm::PassInfoMixin<UnrollThroughArrays> {
 
 } // namespace
 
-void optimise_lanes(llvm::Module& module, llvm::TargetMachine& target) {
+void optimise_lanes(llvm::Module& module, llvm::TargetMachine& target, unsigned threads) {
   set_target(module, target);
   Analyses analyses(target);
   llvm::FunctionPassManager passes;
   add_cleaning(passes);
+  if (threads != 0)
+    passes.addPass(SplitStrideLoops(threads));
   {
     llvm::LoopPassManager loops;
     loops.addPass(llvm::LoopRotatePass());

@@ -28,7 +28,8 @@ void inline_body(llvm::Function& entry);
 
 // A kernel as a function of one lane, before it becomes vector code: loops in their best form,
 // small ones unrolled so that private arrays become values, switches gone.
-void optimise_lanes(llvm::Module& module, llvm::TargetMachine& target);
+// `threads` in each threadgroup, if these are whole simdgroups and several of them, else 0.
+void optimise_lanes(llvm::Module& module, llvm::TargetMachine& target, unsigned threads);
 
 // Vector code: what optimise() does but for finding vectors. Marks its functions as ordered.
 // `has_chains`: what is computed once for a threadgroup stands there several times, for several of

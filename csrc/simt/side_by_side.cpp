@@ -20,7 +20,12 @@ class Joiner {
  public:
   explicit Joiner(const SideBySide& runs)
       : runs_(runs), sources_(runs.sources.begin(), runs.sources.end()),
-        fences_(runs.fences.begin(), runs.fences.end()) {}
+        fences_(runs.fences.begin(), runs.fences.end()),
+        blocks_(runs.blocks.begin(), runs.blocks.end()) {
+    if (blocks_.empty())
+      for (llvm::BasicBlock& block : runs.function)
+        blocks_.insert(&block);
+  }
 
   bool run() {
     find_different();
@@ -33,13 +38,16 @@ class Joiner {
           parting, [](llvm::BasicBlock* block) { return blocks_to_flatten(*block).has_value(); });
       if (first == parting.end())
         return false;
+      const std::vector<llvm::BasicBlock*> gone = *blocks_to_flatten(**first);
+      for (llvm::BasicBlock* block : gone)
+        blocks_.remove(block);
       flatten(**first);
       different_.clear();
       find_different();
     }
     copies_.resize(runs_.count);
-    for (llvm::BasicBlock& block : runs_.function)
-      copy_block(block);
+    for (llvm::BasicBlock* block : blocks_)
+      copy_block(*block);
     for (llvm::Instruction* source : sources_)
       for (unsigned k = 0; k < runs_.count; ++k)
         values_[{source, k}] = runs_.value(*source, k);
@@ -59,6 +67,10 @@ class Joiner {
   }
 
  private:
+  bool is_inside(const llvm::Instruction& instruction) const {
+    return blocks_.contains(const_cast<llvm::BasicBlock*>(instruction.getParent()));
+  }
+
   bool is_different(llvm::Value* value) const {
     auto* instruction = llvm::dyn_cast<llvm::Instruction>(value);
     return instruction && (different_.contains(instruction) || sources_.contains(instruction));
@@ -81,10 +93,10 @@ class Joiner {
   // Where runs may take different ways.
   std::vector<llvm::BasicBlock*> parting_blocks() const {
     std::vector<llvm::BasicBlock*> found;
-    for (llvm::BasicBlock& block : runs_.function)
-      if (llvm::any_of(block.getTerminator()->operands(),
+    for (llvm::BasicBlock* block : blocks_)
+      if (llvm::any_of(block->getTerminator()->operands(),
                        [&](llvm::Value* operand) { return is_different(operand); }))
-        found.push_back(&block);
+        found.push_back(block);
     return found;
   }
 
@@ -92,7 +104,7 @@ class Joiner {
   void find_different() {
     std::vector<llvm::Instruction*> open(sources_.begin(), sources_.end());
     auto add = [&](llvm::Instruction& instruction) {
-      if (instruction.isTerminator() || fences_.contains(&instruction) ||
+      if (instruction.isTerminator() || fences_.contains(&instruction) || !is_inside(instruction) ||
           !different_.insert(&instruction))
         return;
       open.push_back(&instruction);
@@ -100,11 +112,11 @@ class Joiner {
       if (auto* store = llvm::dyn_cast<llvm::StoreInst>(&instruction))
         if (auto* variable = llvm::dyn_cast<llvm::AllocaInst>(
                 llvm::getUnderlyingObject(store->getPointerOperand())))
-          if (different_.insert(variable))
+          if (is_inside(*variable) && different_.insert(variable))
             open.push_back(variable);
     };
-    for (llvm::BasicBlock& block : runs_.function)
-      for (llvm::Instruction& instruction : block) {
+    for (llvm::BasicBlock* block : blocks_)
+      for (llvm::Instruction& instruction : *block) {
         if (is_of_common_memory(instruction))
           continue;
         const auto* load = llvm::dyn_cast<llvm::LoadInst>(&instruction);
@@ -124,7 +136,7 @@ class Joiner {
 
   // A variable that is only loaded from and stored to, or such a store: all runs can have it in
   // common as long as they store the same.
-  static bool is_of_common_memory(llvm::Instruction& instruction) {
+  bool is_of_common_memory(llvm::Instruction& instruction) const {
     if (auto* variable = llvm::dyn_cast<llvm::AllocaInst>(&instruction))
       return is_only_loaded_and_stored(*variable);
     const auto* store = llvm::dyn_cast<llvm::StoreInst>(&instruction);
@@ -132,7 +144,7 @@ class Joiner {
       return false;
     auto* variable = const_cast<llvm::AllocaInst*>(
         llvm::dyn_cast<llvm::AllocaInst>(llvm::getUnderlyingObject(store->getPointerOperand())));
-    return variable && is_only_loaded_and_stored(*variable);
+    return variable && is_inside(*variable) && is_only_loaded_and_stored(*variable);
   }
 
   static bool is_only_loaded_and_stored(llvm::Instruction& pointer) {
@@ -191,6 +203,7 @@ class Joiner {
   const SideBySide& runs_;
   llvm::SetVector<llvm::Instruction*> sources_;
   llvm::DenseSet<llvm::Instruction*> fences_;
+  llvm::SetVector<llvm::BasicBlock*> blocks_;
   llvm::SetVector<llvm::Instruction*> different_;
   std::vector<llvm::DenseMap<llvm::Instruction*, llvm::Instruction*>> copies_;   // by run
   llvm::DenseMap<std::pair<llvm::Instruction*, unsigned>, llvm::Value*> values_; // of sources

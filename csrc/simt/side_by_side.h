@@ -23,6 +23,9 @@ struct SideBySide {
   std::vector<llvm::Instruction*> fences;
   // Branches at which runs part and whose ways only compute may be flattened (flatten.h).
   bool may_flatten = false;
+  // Where the program is not the whole function: its blocks. It is entered by the first one alone,
+  // and nothing outside uses its values.
+  std::vector<llvm::BasicBlock*> blocks = {};
   // Instructions of which it is to be known afterwards what each run has: `made` is called with
   // those of all runs, in order, if there are several.
   std::vector<llvm::Instruction*> followed = {};

@@ -10,7 +10,9 @@
 #include "simt/row_walks.h"
 #include "simt/shared_loops.h"
 #include "simt/split_at_barriers.h"
+#include "simt/stride_loops.h"
 
+#include <llvm/Analysis/TargetTransformInfo.h>
 #include <llvm/Analysis/ValueTracking.h>
 #include <llvm/IR/IntrinsicInst.h>
 #include <llvm/IR/Module.h>
@@ -41,6 +43,15 @@ bool has_threadgroup_arguments(const air::EntryPoint& entry) {
   return llvm::any_of(entry.arguments, [](const Argument& argument) {
     return argument.kind == ArgumentKind::threadgroup_memory;
   });
+}
+
+// Bytes in the machine's.
+std::uint64_t vector_registers(llvm::Function& function, llvm::TargetMachine& target) {
+  const llvm::TargetTransformInfo machine = target.getTargetTransformInfo(function);
+  const unsigned bits =
+      machine.getRegisterBitWidth(llvm::TargetTransformInfo::RGK_FixedWidthVector).getFixedValue();
+  return std::uint64_t{bits} / 8 *
+         machine.getNumberOfRegisters(machine.getRegisterClassForType(true));
 }
 
 // Whether a loop reads buffers, as those over rows do that are longer than a threadgroup. Rows of
@@ -85,7 +96,8 @@ build_simdgroups(llvm::Module& module, const air::EntryPoint& entry,
                  const ThreadgroupLayout& layout, const Shape& shape, llvm::TargetMachine& target) {
   llvm::Function* lane = build_lane_function(module, entry, layout, shape);
   air::verify_after(module, "build_lane_function");
-  optimise_lanes(module, target);
+  const bool has_simdgroups = shape.is_full() && shape.count() > kSimdgroupSize;
+  optimise_lanes(module, target, has_simdgroups ? shape.count() : 0);
   unify_ends(*lane);
   make_reducible(*lane);
   llvm::DominatorTree dominators(*lane);
@@ -126,8 +138,11 @@ build_simdgroups(llvm::Module& module, const air::EntryPoint& entry,
   const bool can_be_together =
       shape.together && !has_threadgroup_arguments(entry) && !has_loop_over_buffers(function);
   const bool is_side_by_side = join_simdgroups(function, shape);
-  code.is_cut = code.has_barrier && !is_side_by_side && split_at_barriers(function, shape);
+  code.is_cut = code.has_barrier && !is_side_by_side &&
+                split_at_barriers(function, shape, vector_registers(function, target));
   code.is_joined = is_side_by_side || code.is_cut;
+  for (llvm::CallInst* cut : cuts_in(function))
+    cut->eraseFromParent();
   if (code.is_joined) {
     code.has_barrier = false;
     if (code.is_cut && can_be_together) {

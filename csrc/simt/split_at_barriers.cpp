@@ -3,7 +3,9 @@
 #include "simt/split_at_barriers.h"
 
 #include "simt/launch.h"
+#include "simt/side_by_side.h"
 #include "simt/simdgroup_state.h"
+#include "simt/stride_loops.h"
 
 #include <llvm/ADT/DenseMap.h>
 #include <llvm/ADT/DenseSet.h>
@@ -38,8 +40,8 @@ bool is_invariant_load(const llvm::Instruction& instruction) {
 
 class Splitter {
  public:
-  Splitter(llvm::Function& function, const Shape& shape)
-      : function_(function), layout_(function.getParent()->getDataLayout()),
+  Splitter(llvm::Function& function, const Shape& shape, std::uint64_t registers)
+      : registers_(registers), function_(function), layout_(function.getParent()->getDataLayout()),
         builder_(function.getContext()), threads_(shape.count()),
         count_((shape.count() + kSimdgroupSize - 1) / kSimdgroupSize) {}
 
@@ -48,6 +50,9 @@ class Splitter {
     if (!uses || uses->barriers.empty())
       return false;
     uses_ = std::move(*uses);
+    cuts_ = uses_.barriers;
+    for (llvm::CallInst* cut : cuts_in(function_))
+      cuts_.push_back(cut);
     if (!barriers_are_in_line() || !memory_suffices())
       return false;
     cut();
@@ -61,6 +66,9 @@ class Splitter {
       connect(region);
     for (llvm::Instruction* instruction : dead_)
       instruction->eraseFromParent();
+    for (const Region& region : regions_)
+      if (region.is_stride && threads_ % kSimdgroupSize == 0)
+        join(region);
     return true;
   }
 
@@ -70,6 +78,8 @@ class Splitter {
   struct Region {
     llvm::BasicBlock* first = nullptr;
     llvm::BasicBlock* last = nullptr;
+    bool follows_barrier = false;          // and not a cut at another place
+    bool is_stride = false;                // the rounds of a loop that all threads go round alike
     std::vector<llvm::BasicBlock*> blocks; // in an order in which definitions come first
     llvm::BasicBlock* before = nullptr;    // runs once
     llvm::BasicBlock* head = nullptr;      // runs for each simdgroup, has its index
@@ -90,13 +100,15 @@ class Splitter {
         return false;
       ends += llvm::isa<llvm::ReturnInst>(block.getTerminator());
     }
-    const bool in_line = llvm::all_of(uses_.barriers, [&](const llvm::CallInst* barrier) {
+    const auto is_in_line = [&](const llvm::CallInst* barrier) {
       return !loops.getLoopFor(barrier->getParent()) &&
              post_dominators.dominates(barrier->getParent(), &function_.getEntryBlock());
-    });
-    if (ends != 1 || !in_line)
+    };
+    if (ends != 1 || !llvm::all_of(uses_.barriers, is_in_line))
       return false;
-    llvm::sort(uses_.barriers, [&](const llvm::CallInst* a, const llvm::CallInst* b) {
+    if (!llvm::all_of(cuts_, is_in_line))
+      cuts_ = uses_.barriers;
+    llvm::sort(cuts_, [&](const llvm::CallInst* a, const llvm::CallInst* b) {
       return a != b && dominators.dominates(a, b);
     });
     return true;
@@ -119,11 +131,14 @@ class Splitter {
   void cut() {
     regions_.resize(1);
     regions_[0].first = &function_.getEntryBlock();
-    for (llvm::CallInst* barrier : uses_.barriers) {
+    for (llvm::CallInst* barrier : cuts_) {
       llvm::BasicBlock* before = barrier->getParent();
       Region next;
       next.first = llvm::SplitBlock(before, barrier->getIterator());
       regions_.back().last = before;
+      next.follows_barrier = barrier->getCalledFunction()->getName() != kCutFunction;
+      next.is_stride = !next.follows_barrier &&
+                       llvm::cast<llvm::ConstantInt>(barrier->getArgOperand(0))->isOne();
       regions_.push_back(std::move(next));
       barrier->eraseFromParent();
     }
@@ -155,10 +170,13 @@ class Splitter {
       if (different_.insert(&instruction).second)
         open.push_back(&instruction);
     };
+    bool was_written = false; // in another region, since the barrier
     for (Region& region : regions_) {
       const llvm::DenseSet<llvm::BasicBlock*> written = written_before(region);
+      was_written = was_written && !region.follows_barrier;
+      bool writes = false;
       for (llvm::BasicBlock* block : region.blocks) {
-        bool is_written = written.contains(block);
+        bool is_written = was_written || written.contains(block);
         for (llvm::Instruction& instruction : *block) {
           const auto* load = llvm::dyn_cast<llvm::LoadInst>(&instruction);
           const bool sees_writes =
@@ -169,8 +187,10 @@ class Splitter {
                !llvm::isa<llvm::IntrinsicInst>(instruction)))
             add(instruction);
           is_written |= instruction.mayWriteToMemory();
+          writes |= instruction.mayWriteToMemory();
         }
       }
+      was_written |= writes;
     }
     for (llvm::Instruction* load : uses_.indices)
       add(*load);
@@ -402,12 +422,44 @@ class Splitter {
     return builder_.CreateAlignedLoad(type, place, alignment);
   }
 
+  // ------------------------------------------------------------------ simdgroups side by side
+
+  // Several simdgroups go round the loop together, through memory in order. As many as leave half
+  // of the registers to what is computed in a round.
+  void join(const Region& region) {
+    llvm::DominatorTree dominators(function_);
+    std::uint64_t carried = 0; // bytes
+    for (const llvm::Loop* loop : llvm::LoopInfo(dominators).getLoopsInPreorder())
+      if (llvm::is_contained(region.blocks, loop->getHeader()))
+        for (const llvm::PHINode& phi : loop->getHeader()->phis())
+          if (phi.getType()->isVectorTy())
+            carried += layout_.getTypeStoreSize(phi.getType());
+    const auto value = [&](llvm::Instruction& index, unsigned k) -> llvm::Value* {
+      if (k == 0)
+        return &index;
+      builder_.SetInsertPoint(index.getParent(), index.getParent()->getFirstInsertionPt());
+      return builder_.CreateAdd(&index, builder_.getInt32(k), "", true, true);
+    };
+    SideBySide runs{function_, 8, {region.index}, value, {}};
+    runs.blocks.push_back(region.head);
+    runs.blocks.insert(runs.blocks.end(), region.blocks.begin(), region.blocks.end());
+    for (; runs.count > 1; runs.count /= 2)
+      if (count_ % runs.count == 0 && carried * runs.count <= registers_ / 2 &&
+          join_side_by_side(runs)) {
+        auto* next = llvm::cast<llvm::BinaryOperator>(region.index->getIncomingValue(1));
+        next->setOperand(1, builder_.getInt32(runs.count));
+        return;
+      }
+  }
+
+  std::uint64_t registers_;
   llvm::Function& function_;
   const llvm::DataLayout& layout_;
   llvm::IRBuilder<> builder_;
   unsigned threads_;
   unsigned count_; // simdgroups
   StateUses uses_;
+  std::vector<llvm::CallInst*> cuts_; // barriers and other places, in order
   std::vector<llvm::AllocaInst*> variables_;
   std::vector<Region> regions_;
   llvm::DenseMap<const llvm::BasicBlock*, std::size_t> region_of_;
@@ -423,10 +475,10 @@ class Splitter {
 
 } // namespace
 
-bool split_at_barriers(llvm::Function& function, const Shape& shape) {
+bool split_at_barriers(llvm::Function& function, const Shape& shape, std::uint64_t registers) {
   if (!shape.is_known() || shape.count() <= kSimdgroupSize)
     return false;
-  return Splitter(function, shape).run();
+  return Splitter(function, shape, registers).run();
 }
 
 } // namespace metalwright::simt

@@ -6,6 +6,8 @@
 
 #include <llvm/IR/Function.h>
 
+#include <cstdint>
+
 namespace metalwright::simt {
 
 // Cuts the function where every simdgroup passes every barrier once: no barrier stands in a loop or
@@ -14,9 +16,13 @@ namespace metalwright::simt {
 // once before the loop; a load only if nothing can have been written since the barrier. Values of
 // one simdgroup that are needed after a barrier are computed again if that is cheap, or put aside.
 //
-// Requires: a SimdgroupEntry that the vector builder made and that was optimised.
+// It is cut too at the ends of loops that all threads go round alike (stride_loops.h); simdgroups
+// go round these side by side, as many as half of the machine's vector registers have room for.
+//
+// Requires: a SimdgroupEntry that the vector builder made and that was optimised; `registers` bytes
+// are in the machine's vector registers.
 // Guarantees: true if it changed the function: then one call of it runs the threadgroup, it has no
 // barriers, and it should be optimised again.
-bool split_at_barriers(llvm::Function& function, const Shape& shape);
+bool split_at_barriers(llvm::Function& function, const Shape& shape, std::uint64_t registers);
 
 } // namespace metalwright::simt

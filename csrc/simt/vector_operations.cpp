@@ -1,4 +1,5 @@
 // Instructions that do for each lane what they do for one.
+#include "simt/stride_loops.h"
 #include "simt/vector_builder.h"
 
 #include "simt/lane_function.h"
@@ -37,8 +38,13 @@ void VectorBuilder::build_instruction(Instruction& instruction) {
   if (auto* call = llvm::dyn_cast<llvm::CallInst>(&instruction)) {
     if (const std::optional<ConvergentOp> op = convergent_op(*call))
       return build_cross_lane(*call, *op);
-    if (call->getCalledFunction() && call->getCalledFunction()->getName() == kReconvergeMarker)
+    const llvm::Function* callee = call->getCalledFunction();
+    if (callee && callee->getName() == kReconvergeMarker)
       return;
+    if (callee && callee->getName() == kCutFunction) {
+      builder_.Insert(call->clone());
+      return;
+    }
   }
   if (build_matrix_instruction(instruction))
     return;

@@ -1,0 +1,191 @@
+// Loop splitting by the number of whole rounds.
+#include "simt/stride_loops.h"
+
+#include "simt/convergent_ops.h"
+
+#include <llvm/Analysis/LoopInfo.h>
+#include <llvm/Analysis/PostDominators.h>
+#include <llvm/Analysis/ValueTracking.h>
+#include <llvm/IR/IRBuilder.h>
+#include <llvm/IR/InstIterator.h>
+#include <llvm/IR/Module.h>
+#include <llvm/IR/PatternMatch.h>
+#include <llvm/Transforms/Utils/Cloning.h>
+#include <llvm/Transforms/Utils/LoopSimplify.h>
+
+#include <optional>
+
+namespace metalwright::simt {
+
+std::vector<llvm::CallInst*> cuts_in(llvm::Function& function) {
+  std::vector<llvm::CallInst*> found;
+  if (llvm::Function* cut = function.getParent()->getFunction(kCutFunction))
+    for (llvm::User* user : cut->users())
+      if (auto* call = llvm::dyn_cast<llvm::CallInst>(user))
+        if (call->getFunction() == &function)
+          found.push_back(call);
+  return found;
+}
+
+namespace {
+
+// More would be in the way of the instruction cache, and of compile time.
+constexpr std::size_t kMostInstructions = 200;
+
+struct Stride {
+  llvm::ICmpInst* compare = nullptr; // whether the round is done
+  llvm::Value* bound = nullptr;      // n, outside the loop or loaded from memory that is only read
+  bool is_signed = false;
+};
+
+// n in front of the loop: null if it changes.
+llvm::Value* hoisted(llvm::Value* bound, const llvm::Loop& loop, llvm::IRBuilder<>& builder) {
+  if (loop.isLoopInvariant(bound))
+    return bound;
+  auto* load = llvm::dyn_cast<llvm::LoadInst>(bound);
+  if (!load || !load->isSimple() || !load->hasMetadata(llvm::LLVMContext::MD_invariant_load) ||
+      !loop.isLoopInvariant(load->getPointerOperand()))
+    return nullptr;
+  return builder.Insert(load->clone());
+}
+
+std::optional<Stride> find_stride(const llvm::Loop& loop, unsigned threads,
+                                  const llvm::DataLayout& layout) {
+  llvm::BasicBlock* header = loop.getHeader();
+  llvm::BasicBlock* latch = loop.getLoopLatch();
+  auto* branch = llvm::dyn_cast<llvm::BranchInst>(header->getTerminator());
+  // No other way out, and nothing that other threads wait for.
+  if (!latch || latch == header || !branch || !branch->isConditional() ||
+      loop.getExitingBlock() != header || loop.contains(branch->getSuccessor(1)) ||
+      !loop.contains(branch->getSuccessor(0)) || !loop.isInnermost())
+    return std::nullopt;
+  Stride stride;
+  stride.compare = llvm::dyn_cast<llvm::ICmpInst>(branch->getCondition());
+  if (!stride.compare || !stride.compare->hasOneUse())
+    return std::nullopt;
+  llvm::CmpInst::Predicate predicate = stride.compare->getPredicate();
+  llvm::Value* counter = stride.compare->getOperand(0);
+  stride.bound = stride.compare->getOperand(1);
+  if (predicate == llvm::CmpInst::ICMP_UGT || predicate == llvm::CmpInst::ICMP_SGT) {
+    std::swap(counter, stride.bound);
+    predicate = llvm::CmpInst::getSwappedPredicate(predicate);
+  }
+  if (predicate != llvm::CmpInst::ICMP_ULT && predicate != llvm::CmpInst::ICMP_SLT)
+    return std::nullopt;
+  stride.is_signed = predicate == llvm::CmpInst::ICMP_SLT;
+  auto* phi = llvm::dyn_cast<llvm::PHINode>(counter);
+  if (!phi || phi->getParent() != header || !phi->getType()->isIntegerTy(32))
+    return std::nullopt;
+  using namespace llvm::PatternMatch;
+  if (!match(phi->getIncomingValueForBlock(latch), m_Add(m_Specific(phi), m_SpecificInt(threads))))
+    return std::nullopt;
+  llvm::Value* start = phi->getIncomingValueForBlock(loop.getLoopPreheader());
+  if (!llvm::computeKnownBits(start, layout).getMaxValue().ult(threads))
+    return std::nullopt;
+  std::size_t instructions = 0;
+  for (llvm::BasicBlock* block : loop.blocks()) {
+    instructions += block->size();
+    for (llvm::Instruction& instruction : *block)
+      if (auto* call = llvm::dyn_cast<llvm::CallBase>(&instruction))
+        if (convergent_op(*call))
+          return std::nullopt;
+  }
+  return instructions <= kMostInstructions ? std::optional(stride) : std::nullopt;
+}
+
+void create_cut(llvm::IRBuilder<>& builder, bool is_begin) {
+  llvm::Module& module = *builder.GetInsertBlock()->getModule();
+  llvm::FunctionCallee callee = module.getOrInsertFunction(
+      kCutFunction, llvm::FunctionType::get(builder.getVoidTy(), {builder.getInt1Ty()}, false));
+  auto* function = llvm::cast<llvm::Function>(callee.getCallee());
+  function->setDoesNotThrow();
+  function->addFnAttr(llvm::Attribute::WillReturn);
+  function->addFnAttr(llvm::Attribute::Convergent);
+  function->addFnAttr(llvm::Attribute::NoDuplicate);
+  function->setMemoryEffects(llvm::MemoryEffects::inaccessibleMemOnly());
+  builder.CreateCall(callee, builder.getInt1(is_begin));
+}
+
+void split(llvm::Loop& loop, const Stride& stride, unsigned threads) {
+  llvm::BasicBlock* header = loop.getHeader();
+  llvm::BasicBlock* latch = loop.getLoopLatch();
+  llvm::BasicBlock* before = loop.getLoopPreheader();
+  llvm::Function& function = *header->getParent();
+  llvm::IRBuilder<> builder(before->getTerminator());
+  llvm::Value* bound = hoisted(stride.bound, loop, builder);
+  if (!bound)
+    return;
+  // Of n below zero there are no rounds.
+  if (stride.is_signed)
+    bound = builder.CreateBinaryIntrinsic(llvm::Intrinsic::smax, bound, builder.getInt32(0));
+  llvm::Value* rounds = builder.CreateUDiv(bound, builder.getInt32(threads), "rounds");
+  create_cut(builder, true);
+  llvm::ValueToValueMapTy map;
+  llvm::SmallVector<llvm::BasicBlock*, 8> blocks;
+  for (llvm::BasicBlock* block : loop.blocks()) {
+    llvm::BasicBlock* copy = llvm::CloneBasicBlock(block, map, ".all", &function);
+    copy->moveBefore(header);
+    map[block] = copy;
+    blocks.push_back(copy);
+  }
+  llvm::BasicBlock* rest =
+      llvm::BasicBlock::Create(function.getContext(), "rest", &function, header);
+  llvm::remapInstructionsInBlocks(blocks, map);
+  auto* first = llvm::cast<llvm::BasicBlock>(map[header]);
+  auto* last = llvm::cast<llvm::BasicBlock>(map[latch]);
+  before->getTerminator()->replaceSuccessorWith(header, first);
+  builder.SetInsertPoint(first, first->begin());
+  llvm::PHINode* round = builder.CreatePHI(builder.getInt32Ty(), 2, "round");
+  auto* branch = llvm::cast<llvm::BranchInst>(first->getTerminator());
+  builder.SetInsertPoint(branch);
+  branch->setCondition(builder.CreateICmpULT(round, rounds));
+  branch->setSuccessor(1, rest);
+  builder.SetInsertPoint(last->getTerminator());
+  round->addIncoming(builder.getInt32(0), before);
+  round->addIncoming(builder.CreateAdd(round, builder.getInt32(1), "", true, true), last);
+  builder.SetInsertPoint(rest);
+  create_cut(builder, false);
+  builder.CreateBr(header);
+  for (llvm::PHINode& phi : header->phis()) {
+    phi.setIncomingValueForBlock(before, map[&phi]);
+    phi.replaceIncomingBlockWith(before, rest);
+  }
+}
+
+} // namespace
+
+llvm::PreservedAnalyses SplitStrideLoops::run(llvm::Function& function,
+                                              llvm::FunctionAnalysisManager& analyses) {
+  auto& dominators = analyses.getResult<llvm::DominatorTreeAnalysis>(function);
+  auto& loops = analyses.getResult<llvm::LoopAnalysis>(function);
+  auto& post_dominators = analyses.getResult<llvm::PostDominatorTreeAnalysis>(function);
+  auto is_passed_once = [&](llvm::BasicBlock* block) {
+    return post_dominators.dominates(block, &function.getEntryBlock());
+  };
+  bool has_barrier = false;
+  for (llvm::Instruction& instruction : llvm::instructions(function))
+    if (auto* call = llvm::dyn_cast<llvm::CallInst>(&instruction))
+      if (const auto op = convergent_op(*call);
+          op && op->kind == ConvergentOp::Kind::threadgroup_barrier) {
+        has_barrier = true;
+        if (loops.getLoopFor(call->getParent()) || !is_passed_once(call->getParent()))
+          return llvm::PreservedAnalyses::all();
+      }
+  if (!has_barrier)
+    return llvm::PreservedAnalyses::all();
+  const std::vector<llvm::Loop*> top_level(loops.begin(), loops.end());
+  bool has_changed = false;
+  for (llvm::Loop* loop : top_level)
+    has_changed |= llvm::simplifyLoop(loop, &dominators, &loops, nullptr, nullptr, nullptr, false);
+  std::vector<std::pair<llvm::Loop*, Stride>> found;
+  for (llvm::Loop* loop : top_level)
+    if (loop->getLoopPreheader() && is_passed_once(loop->getHeader()))
+      if (const auto stride = find_stride(*loop, threads_, function.getDataLayout()))
+        found.emplace_back(loop, *stride);
+  for (const auto& [loop, stride] : found)
+    split(*loop, stride, threads_);
+  return has_changed || !found.empty() ? llvm::PreservedAnalyses::none()
+                                       : llvm::PreservedAnalyses::all();
+}
+
+} // namespace metalwright::simt
