@@ -83,7 +83,8 @@ WHOLE = {"after a branch", "a way out", "another step"}
 def source_of(body: str) -> str:
     text = f"""#include <metal_stdlib>
 using namespace metal;
-kernel void k(device const int* in, device int* out, constant uint& n, uint t [[thread_index_in_threadgroup]],
+kernel void k(device const int* in, device int* out, constant uint& n,
+              uint t [[thread_index_in_threadgroup]],
               uint place [[threadgroup_position_in_grid]], uint size [[threads_per_threadgroup]],
               uint lane [[thread_index_in_simdgroup]],
               uint group [[simdgroup_index_in_threadgroup]]) {{
