@@ -39,7 +39,13 @@ kernel void fault(device int* f, uint i [[thread_position_in_grid]]) {
 }''', device='cpu')
 
 def names():
-    return [(t / 'comm').read_text().strip() for t in Path('/proc/self/task').iterdir()]
+    found = []
+    for thread in Path('/proc/self/task').iterdir():
+        try:
+            found.append((thread / 'comm').read_text().strip())
+        except OSError:
+            pass  # it has ended meanwhile
+    return found
 
 def work():
     x, y = np.linspace(0, 1, N, dtype=np.float32), np.empty(N, np.float32)
