@@ -4,6 +4,7 @@
 #include "simt/join_gathers.h"
 #include "simt/launch.h"
 #include "simt/side_by_side.h"
+#include "simt/simdgroup_state.h"
 
 #include <llvm/IR/IRBuilder.h>
 
@@ -20,47 +21,20 @@ std::uint64_t stride_of(const ThreadgroupLayout& layout) {
   return llvm::alignTo(layout.size, 64) + 64;
 }
 
-// Loads from the memory that `context` points to, by their offset. None if something else is done
-// with it.
-std::optional<std::vector<std::pair<std::uint64_t, llvm::LoadInst*>>>
-loads_of(llvm::Argument& context, const llvm::DataLayout& layout) {
-  std::vector<std::pair<std::uint64_t, llvm::LoadInst*>> found;
-  for (llvm::User* user : context.users()) {
-    if (auto* load = llvm::dyn_cast<llvm::LoadInst>(user)) {
-      found.emplace_back(0, load);
-      continue;
-    }
-    auto* address = llvm::dyn_cast<llvm::GetElementPtrInst>(user);
-    llvm::APInt offset(64, 0);
-    if (!address || !address->accumulateConstantOffset(layout, offset))
-      return std::nullopt;
-    for (llvm::User* reader : address->users()) {
-      auto* load = llvm::dyn_cast<llvm::LoadInst>(reader);
-      if (!load)
-        return std::nullopt;
-      found.emplace_back(offset.getZExtValue(), load);
-    }
-  }
-  for (const auto& [offset, load] : found)
-    if (!load->isSimple())
-      return std::nullopt;
-  return found;
-}
-
 } // namespace
 
 unsigned join_threadgroups(llvm::Function& function, const ThreadgroupLayout& layout,
                            const ThreadgroupsTogether& wanted) {
   const std::uint64_t stride = stride_of(layout);
-  const llvm::DataLayout& data = function.getParent()->getDataLayout();
-  const auto of_threadgroup = loads_of(*function.getArg(1), data);
-  const auto of_simdgroup = loads_of(*function.getArg(2), data);
-  if (!of_threadgroup || !of_simdgroup)
+  const std::optional<ContextUses> of_threadgroup = uses_of_context(*function.getArg(1));
+  const std::optional<ContextUses> of_simdgroup = uses_of_context(*function.getArg(2));
+  if (!of_threadgroup || !of_simdgroup || !of_threadgroup->calls.empty() ||
+      !of_simdgroup->calls.empty())
     return 1;
   llvm::DenseMap<llvm::Instruction*, std::uint64_t> strides; // of pointers
   llvm::DenseMap<llvm::Instruction*, std::int64_t> positions;
   std::vector<llvm::Instruction*> sources;
-  for (const auto& [offset, load] : *of_threadgroup) {
+  for (const auto& [offset, load] : of_threadgroup->loads) {
     if (offset == offsetof(ThreadgroupContext, memory))
       strides[load] = stride;
     else if (!load->getType()->isIntegerTy(32))
@@ -71,7 +45,7 @@ unsigned join_threadgroups(llvm::Function& function, const ThreadgroupLayout& la
       continue;
     sources.push_back(load);
   }
-  for (const auto& [offset, load] : *of_simdgroup) {
+  for (const auto& [offset, load] : of_simdgroup->loads) {
     if (offset != offsetof(SimdgroupState, shared))
       return 1;
     strides[load] = kSharedMemory;

@@ -34,14 +34,8 @@ class Joiner {
     if (!can_run_together())
       return false;
     for (std::vector<llvm::BasicBlock*> parting; !(parting = parting_blocks()).empty();) {
-      const auto first = llvm::find_if(
-          parting, [](llvm::BasicBlock* block) { return blocks_to_flatten(*block).has_value(); });
-      if (first == parting.end())
+      if (!llvm::any_of(parting, [&](llvm::BasicBlock* block) { return try_flatten(*block); }))
         return false;
-      const std::vector<llvm::BasicBlock*> gone = *blocks_to_flatten(**first);
-      for (llvm::BasicBlock* block : gone)
-        blocks_.remove(block);
-      flatten(**first);
       different_.clear();
       find_different();
     }
@@ -88,6 +82,16 @@ class Joiner {
         flat.insert(inner->begin(), inner->end());
       }
     return llvm::all_of(parting, [&](llvm::BasicBlock* block) { return flat.contains(block); });
+  }
+
+  bool try_flatten(llvm::BasicBlock& block) {
+    const auto gone = blocks_to_flatten(block);
+    if (!gone)
+      return false;
+    for (llvm::BasicBlock* inner : *gone)
+      blocks_.remove(inner);
+    flatten(block);
+    return true;
   }
 
   // Where runs may take different ways.

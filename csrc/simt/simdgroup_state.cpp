@@ -19,25 +19,16 @@ static bool all_lanes_reach(const llvm::CallInst& barrier) {
   return barrier.getArgOperand(2) == barrier.getArgOperand(3);
 }
 
-static bool is_word(const llvm::LoadInst& load) {
-  return load.isSimple() && load.getType()->isIntegerTy(32);
-}
-
-std::optional<StateUses> uses_of_state(llvm::Function& function) {
-  static_assert(offsetof(SimdgroupState, index) == 0);
-  StateUses uses;
-  const llvm::DataLayout& layout = function.getParent()->getDataLayout();
-  for (llvm::User* user : function.getArg(2)->users()) {
+std::optional<ContextUses> uses_of_context(llvm::Argument& context) {
+  ContextUses uses;
+  const llvm::DataLayout& layout = context.getParent()->getParent()->getDataLayout();
+  for (llvm::User* user : context.users()) {
     if (auto* call = llvm::dyn_cast<llvm::CallInst>(user)) {
-      if (!is_barrier(*call) || !all_lanes_reach(*call))
-        return std::nullopt;
-      uses.barriers.push_back(call);
+      uses.calls.push_back(call);
       continue;
     }
     if (auto* load = llvm::dyn_cast<llvm::LoadInst>(user)) {
-      if (!is_word(*load))
-        return std::nullopt;
-      uses.indices.push_back(load);
+      uses.loads.emplace_back(0, load);
       continue;
     }
     auto* address = llvm::dyn_cast<llvm::GetElementPtrInst>(user);
@@ -48,11 +39,32 @@ std::optional<StateUses> uses_of_state(llvm::Function& function) {
       auto* load = llvm::dyn_cast<llvm::LoadInst>(reader);
       if (!load)
         return std::nullopt;
-      if (offset == offsetof(SimdgroupState, lanes) && is_word(*load))
-        uses.lanes.push_back(load);
-      else if (offset != offsetof(SimdgroupState, shared))
-        return std::nullopt;
+      uses.loads.emplace_back(offset.getZExtValue(), load);
     }
+  }
+  const bool is_simple =
+      llvm::all_of(uses.loads, [](const auto& load) { return load.second->isSimple(); });
+  return is_simple ? std::optional(std::move(uses)) : std::nullopt;
+}
+
+std::optional<StateUses> uses_of_state(llvm::Function& function) {
+  const std::optional<ContextUses> all = uses_of_context(*function.getArg(2));
+  if (!all)
+    return std::nullopt;
+  StateUses uses;
+  for (llvm::CallInst* call : all->calls) {
+    if (!is_barrier(*call) || !all_lanes_reach(*call))
+      return std::nullopt;
+    uses.barriers.push_back(call);
+  }
+  for (const auto& [offset, load] : all->loads) {
+    const bool is_word = load->getType()->isIntegerTy(32);
+    if (offset == offsetof(SimdgroupState, index) && is_word)
+      uses.indices.push_back(load);
+    else if (offset == offsetof(SimdgroupState, lanes) && is_word)
+      uses.lanes.push_back(load);
+    else if (offset != offsetof(SimdgroupState, shared))
+      return std::nullopt;
   }
   return uses;
 }

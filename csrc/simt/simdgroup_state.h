@@ -5,10 +5,21 @@
 #include <llvm/IR/Function.h>
 #include <llvm/IR/Instructions.h>
 
+#include <cstdint>
 #include <optional>
+#include <utility>
 #include <vector>
 
 namespace metalwright::simt {
+
+// What a function does with memory that the run time hands to it.
+struct ContextUses {
+  std::vector<std::pair<std::uint64_t, llvm::LoadInst*>> loads; // by their offset, all simple
+  std::vector<llvm::CallInst*> calls;                           // which are given the address
+};
+
+// None if it does something else with it.
+std::optional<ContextUses> uses_of_context(llvm::Argument& context);
 
 struct StateUses {
   std::vector<llvm::CallInst*> barriers; // all of which all 32 lanes reach
