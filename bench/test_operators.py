@@ -89,85 +89,82 @@ kernel void cumsum(ARGUMENTS) {
   for (uint r = 0; r < n; r++) out[i * n + r] = sum += x[i * n + r];
 }
 """
-# One simdgroup for 8 queries of a head of 64, keys and values in blocks of 32: running maximum and
-# sum; the output is rescaled by a diagonal matrix where some maximum grew.
+# One simdgroup for 32 queries of a head of 64, keys and values in blocks of 64. Queries, scores and
+# sums lie transposed in threadgroup memory: each thread has a query, and neighbouring threads have
+# neighbouring places. Weights are exp(score - most) for a number that is a query's largest score so
+# far or at most 8 less; sums are rescaled only where it would be more.
 ATTENTION = """
 #include <metal_stdlib>
 using namespace metal;
+#define BLOCK 64
 kernel void attention(device const float* q, device const float* k, device const float* v,
                       device float* out, constant uint& tokens,
                       uint2 g [[threadgroup_position_in_grid]],
                       uint lane [[thread_index_in_simdgroup]]) {
-  threadgroup float scores[8 * 32], scale[8 * 8];
+  threadgroup float query[64 * 32], sum[64 * 32], scores[BLOCK * 32];
   uint head = g.y * tokens * 64;
-  q += head + g.x * 8 * 64;
+  q += head + g.x * 32 * 64;
   k += head;
   v += head;
-  out += head + g.x * 8 * 64;
-  simdgroup_float8x8 query[8], sum[8];
-  for (uint d = 0; d < 8; d++) {
-    simdgroup_load(query[d], q + 8 * d, 64);
-    sum[d] = simdgroup_float8x8(0);
-  }
-  scale[lane] = 0;
-  scale[lane + 32] = 0;
-  // Lane 4 r + c has columns 8 c to 8 c + 7 of row r.
-  uint row = lane / 4;
-  float most = -INFINITY, total = 0;
-  threadgroup float4* mine = (threadgroup float4*)(scores + lane * 8);
-  for (uint block = 0; block < tokens; block += 32) {
-    simdgroup_float8x8 score[4], key[4];
-    for (uint c = 0; c < 4; c++) score[c] = simdgroup_float8x8(0);
-    for (uint d = 0; d < 8; d++) {
-      for (uint c = 0; c < 4; c++)
-        simdgroup_load(key[c], k + (block + 8 * c) * 64 + 8 * d, 64, ulong2(0, 0), true);
-      for (uint c = 0; c < 4; c++)
-        simdgroup_multiply_accumulate(score[c], query[d], key[c], score[c]);
-    }
-    for (uint c = 0; c < 4; c++) simdgroup_store(score[c], scores + 8 * c, 32);
-    simdgroup_barrier(mem_flags::mem_threadgroup);
-    float4 a = mine[0] * 0.125f, b = mine[1] * 0.125f;
-    float4 m = max(a, b);
-    float larger = max(max(m.x, m.y), max(m.z, m.w));
-    larger = max(larger, simd_shuffle_xor(larger, 1));
-    larger = max(larger, simd_shuffle_xor(larger, 2));
-    larger = max(larger, most);
-    float shrink = exp(most - larger);
-    bool changed = simd_any(larger > most);
-    most = larger;
-    a = exp(a - most);
-    b = exp(b - most);
-    m = a + b;
-    float both = (m.x + m.y) + (m.z + m.w);
-    both += simd_shuffle_xor(both, 1);
-    both += simd_shuffle_xor(both, 2);
-    total = fma(total, shrink, both);
-    mine[0] = a;
-    mine[1] = b;
-    if (lane % 4 == 0) scale[row * 9] = shrink;
-    simdgroup_barrier(mem_flags::mem_threadgroup);
-    simdgroup_float8x8 weights, rescale, value;
-    if (changed) {
-      simdgroup_load(rescale, scale, 8);
-      for (uint d = 0; d < 8; d++) simdgroup_multiply(sum[d], rescale, sum[d]);
-    }
+  out += head + g.x * 32 * 64;
+  for (uint d = 0; d < 64; d += 8)
     for (uint c = 0; c < 4; c++) {
-      simdgroup_load(weights, scores + 8 * c, 32);
-      for (uint d = 0; d < 8; d++) {
-        simdgroup_load(value, v + (block + 8 * c) * 64 + 8 * d, 64);
-        simdgroup_multiply_accumulate(sum[d], weights, value, sum[d]);
+      simdgroup_float8x8 tile;
+      simdgroup_load(tile, q + c * 8 * 64 + d, 64, ulong2(0, 0), true);
+      simdgroup_store(tile, query + d * 32 + 8 * c, 32);
+      simdgroup_store(simdgroup_float8x8(0), sum + d * 32 + 8 * c, 32);
+    }
+  simdgroup_barrier(mem_flags::mem_threadgroup);
+  float most = -INFINITY, total = 0;
+  for (uint block = 0; block < tokens; block += BLOCK) {
+    for (uint c = 0; c < BLOCK; c += 8) {
+      simdgroup_float8x8 score[4], right[4], left;
+      for (uint i = 0; i < 4; i++) score[i] = simdgroup_float8x8(0);
+      for (uint d = 0; d < 64; d += 8) {
+        simdgroup_load(left, k + (block + c) * 64 + d, 64);
+        for (uint i = 0; i < 4; i++) simdgroup_load(right[i], query + d * 32 + 8 * i, 32);
+        for (uint i = 0; i < 4; i++) simdgroup_multiply_accumulate(score[i], left, right[i], score[i]);
       }
+      for (uint i = 0; i < 4; i++) simdgroup_store(score[i], scores + c * 32 + 8 * i, 32);
+    }
+    simdgroup_barrier(mem_flags::mem_threadgroup);
+    float larger = -INFINITY;
+    for (uint c = 0; c < BLOCK; c++) larger = max(larger, scores[c * 32 + lane]);
+    larger *= 0.125f;
+    // The reference only moves where it must: numbers up to exp(8) are no trouble.
+    if (simd_any(larger > most + 8)) {
+      larger = max(larger, most);
+      float shrink = exp(most - larger);
+      most = larger;
+      total *= shrink;
+      for (uint d = 0; d < 64; d++) sum[d * 32 + lane] *= shrink;
+    }
+    for (uint c = 0; c < BLOCK; c++) {
+      float weight = exp(fma(scores[c * 32 + lane], 0.125f, -most));
+      total += weight;
+      scores[c * 32 + lane] = weight;
+    }
+    simdgroup_barrier(mem_flags::mem_threadgroup);
+    for (uint d = 0; d < 64; d += 8) {
+      simdgroup_float8x8 part[4], right[4], left;
+      for (uint i = 0; i < 4; i++) simdgroup_load(part[i], sum + d * 32 + 8 * i, 32);
+      for (uint c = 0; c < BLOCK; c += 8) {
+        simdgroup_load(left, v + (block + c) * 64 + d, 64, ulong2(0, 0), true);
+        for (uint i = 0; i < 4; i++) simdgroup_load(right[i], scores + c * 32 + 8 * i, 32);
+        for (uint i = 0; i < 4; i++) simdgroup_multiply_accumulate(part[i], left, right[i], part[i]);
+      }
+      for (uint i = 0; i < 4; i++) simdgroup_store(part[i], sum + d * 32 + 8 * i, 32);
     }
     simdgroup_barrier(mem_flags::mem_threadgroup);
   }
-  if (lane % 4 == 0) scale[row * 9] = 1 / total;
+  for (uint d = 0; d < 64; d++) sum[d * 32 + lane] /= total;
   simdgroup_barrier(mem_flags::mem_threadgroup);
-  simdgroup_float8x8 rescale;
-  simdgroup_load(rescale, scale, 8);
-  for (uint d = 0; d < 8; d++) {
-    simdgroup_multiply(sum[d], rescale, sum[d]);
-    simdgroup_store(sum[d], out + 8 * d, 64);
-  }
+  for (uint d = 0; d < 64; d += 8)
+    for (uint c = 0; c < 4; c++) {
+      simdgroup_float8x8 tile;
+      simdgroup_load(tile, sum + d * 32 + 8 * c, 32);
+      simdgroup_store(tile, out + c * 8 * 64 + d, 64, ulong2(0, 0), true);
+    }
 }
 """
 N = 4096
@@ -220,7 +217,7 @@ def test_attention_of_8_heads_and_1024_tokens(benchmark, report):
     out = torch.empty_like(q)
 
     def ours() -> None:
-        kernel(q, k, v, out, tokens, threadgroups=(tokens // 8, heads), group_size=32,
+        kernel(q, k, v, out, tokens, threadgroups=(tokens // 32, heads), group_size=32,
                arg_casts="int32")  # fmt: skip
 
     def theirs() -> torch.Tensor:

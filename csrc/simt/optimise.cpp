@@ -7,6 +7,7 @@
 
 #include <llvm/Analysis/LoopInfo.h>
 #include <llvm/Analysis/ScalarEvolution.h>
+#include <llvm/Analysis/ScalarEvolutionExpressions.h>
 #include <llvm/Analysis/TargetLibraryInfo.h>
 #include <llvm/Analysis/ValueTracking.h>
 #include <llvm/IR/IRBuilder.h>
@@ -211,7 +212,8 @@ void inline_body(llvm::Function& entry) {
 namespace {
 
 // Loops of few rounds that go through a private array are unrolled whatever their size: as values
-// its elements stay in registers, as memory they are gathered lane by lane.
+// its elements stay in registers, as memory they are gathered lane by lane. Not the loops around
+// them, in whose rounds the same elements are used.
 class UnrollThroughArrays : public llvm::PassInfoMixin<UnrollThroughArrays> {
  public:
   llvm::PreservedAnalyses run(llvm::Function& function, llvm::FunctionAnalysisManager& analyses) {
@@ -219,7 +221,7 @@ class UnrollThroughArrays : public llvm::PassInfoMixin<UnrollThroughArrays> {
     auto& evolution = analyses.getResult<llvm::ScalarEvolutionAnalysis>(function);
     for (llvm::Loop* loop : loops.getLoopsInPreorder()) {
       const unsigned rounds = evolution.getSmallConstantTripCount(loop);
-      if (rounds == 0 || rounds > 32 || !goes_through_array(*loop))
+      if (rounds == 0 || rounds > 32 || !goes_through_array(*loop, evolution))
         continue;
       llvm::LLVMContext& context = function.getContext();
       loop->setLoopID(llvm::makePostTransformationMetadata(
@@ -230,15 +232,28 @@ class UnrollThroughArrays : public llvm::PassInfoMixin<UnrollThroughArrays> {
   }
 
  private:
-  static bool goes_through_array(const llvm::Loop& loop) {
+  static bool goes_through_array(const llvm::Loop& loop, llvm::ScalarEvolution& evolution) {
     for (const llvm::BasicBlock* block : loop.blocks())
-      for (const llvm::Instruction& instruction : *block) {
-        const auto* address = llvm::dyn_cast<llvm::GetElementPtrInst>(&instruction);
+      for (llvm::Instruction& instruction : const_cast<llvm::BasicBlock&>(*block)) {
+        auto* address = llvm::dyn_cast<llvm::GetElementPtrInst>(&instruction);
         if (address && !address->hasAllConstantIndices() &&
-            llvm::isa<llvm::AllocaInst>(llvm::getUnderlyingObject(address)))
+            llvm::isa<llvm::AllocaInst>(llvm::getUnderlyingObject(address)) &&
+            moves_with(*evolution.getSCEV(address), loop))
           return true;
       }
     return false;
+  }
+
+  // Whether `address` depends on the round of `loop` itself, or nobody can tell.
+  static bool moves_with(const llvm::SCEV& address, const llvm::Loop& loop) {
+    return llvm::SCEVExprContains(&address, [&](const llvm::SCEV* part) {
+      if (const auto* moving = llvm::dyn_cast<llvm::SCEVAddRecExpr>(part))
+        return moving->getLoop() == &loop;
+      const auto* unknown = llvm::dyn_cast<llvm::SCEVUnknown>(part);
+      const auto* value =
+          unknown ? llvm::dyn_cast<llvm::Instruction>(unknown->getValue()) : nullptr;
+      return value && loop.contains(value);
+    });
   }
 };
 
