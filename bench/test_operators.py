@@ -123,7 +123,8 @@ kernel void attention(device const float* q, device const float* k, device const
       for (uint d = 0; d < 64; d += 8) {
         simdgroup_load(left, k + (block + c) * 64 + d, 64);
         for (uint i = 0; i < 4; i++) simdgroup_load(right[i], query + d * 32 + 8 * i, 32);
-        for (uint i = 0; i < 4; i++) simdgroup_multiply_accumulate(score[i], left, right[i], score[i]);
+        for (uint i = 0; i < 4; i++)
+          simdgroup_multiply_accumulate(score[i], left, right[i], score[i]);
       }
       for (uint i = 0; i < 4; i++) simdgroup_store(score[i], scores + c * 32 + 8 * i, 32);
     }
@@ -151,7 +152,8 @@ kernel void attention(device const float* q, device const float* k, device const
       for (uint c = 0; c < BLOCK; c += 8) {
         simdgroup_load(left, v + (block + c) * 64 + d, 64, ulong2(0, 0), true);
         for (uint i = 0; i < 4; i++) simdgroup_load(right[i], scores + c * 32 + 8 * i, 32);
-        for (uint i = 0; i < 4; i++) simdgroup_multiply_accumulate(part[i], left, right[i], part[i]);
+        for (uint i = 0; i < 4; i++)
+          simdgroup_multiply_accumulate(part[i], left, right[i], part[i]);
       }
       for (uint i = 0; i < 4; i++) simdgroup_store(part[i], sum + d * 32 + 8 * i, 32);
     }

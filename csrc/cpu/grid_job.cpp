@@ -5,6 +5,9 @@
 
 #include <algorithm>
 #include <bit>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 
 namespace metalwright::cpu {
 
@@ -109,6 +112,10 @@ void GridJob::work(ThreadState& thread, bool is_caller) {
         self->job->run_units(*self);
       },
       &worker);
+#if defined(__x86_64__)
+  if (code_.streams)
+    _mm_sfence();
+#endif
   if (worker.scheduler)
     worker.scheduler->observe(nullptr);
   if (!ended)

@@ -20,6 +20,7 @@ struct Executable {
   bool has_barrier = false;
   bool is_joined = false;    // a SimdgroupEntry that runs all simdgroups of the threadgroup
   unsigned threadgroups = 1; // that a call runs, one behind the other along x
+  bool streams = false;      // some stores leave the cache out: a fence is due at the end
   std::size_t stack_size = 0;
 };
 

@@ -79,6 +79,7 @@ CpuKernel::CpuKernel(std::shared_ptr<SharedModule> shared, const std::string& na
     // Its context is shared, the module is not: the kernel keeps nothing of it.
     prepared.entry.conditions.clear();
   }
+  only_stored_ = prepared.only_stored;
   // A loop inside hinders LLVM's vectoriser, not the simdgroup engine.
   if (prepared.cross_lane.empty() && !prepared.has_loop && choice_ == EngineChoice::automatic) {
     general_ = load(simt::lower_to_loop(std::move(prepared), host_target()), {});
@@ -146,6 +147,8 @@ std::unique_ptr<CpuKernel::Variant> CpuKernel::load(simt::KernelCode code,
   variant->executable.has_barrier = code.has_barrier;
   variant->executable.is_joined = code.is_joined;
   variant->executable.threadgroups = code.threadgroups;
+  variant->executable.streams = code.streams != 0;
+  variant->streams = code.streams;
   variant->is_cut = code.is_cut;
   // Recursion that goes deeper than this meets the guard page.
   variant->executable.stack_size = code.is_recursive ? 256 * 1024 : variant->object->stack_size();
@@ -156,6 +159,14 @@ std::unique_ptr<CpuKernel::Variant> CpuKernel::load(simt::KernelCode code,
 }
 
 const CpuKernel::Variant& CpuKernel::variant(const simt::Shape& shape) {
+  if (!prepared_ && shape.streams != 0) {
+    std::unique_ptr<Variant>& streaming = variants_[shape];
+    if (!streaming) {
+      streaming = load(code_for(shape), shape);
+      streaming->reason = general_->reason;
+    }
+    return *streaming;
+  }
   // Code for the whole grid does not go together with code for its edge.
   const bool is_loop = general_ && general_->executable.engine == simt::Engine::vector_loop;
   if (!prepared_ || is_loop || (general_ && choice_ == EngineChoice::checked))
@@ -196,12 +207,62 @@ const CpuKernel::Variant& CpuKernel::variant(const simt::Shape& shape) {
   return *variants_.emplace(shape, std::move(made)).first->second;
 }
 
+// A result of this size is out of the cache when the next dispatch reads it: 32 MiB is the third
+// level of a group of cores of the largest machines, and what virtual machines say of theirs is not
+// to be relied on. Stores that leave the cache out save reading what they overwrite.
+static constexpr std::uint64_t kLeastStreamed = std::uint64_t{32} << 20;
+// No more than so many bytes of a result are expected of one thread of the grid: a small dispatch
+// writes a small part of a large buffer.
+static constexpr std::uint64_t kMostOfThread = 256;
+
+simt::SlotSet CpuKernel::streams(const simt::LaunchContext& launch,
+                                 const Dispatch& dispatch) const {
+  const std::uint64_t threads = std::uint64_t{launch.threads_per_grid[0]} *
+                                launch.threads_per_grid[1] * launch.threads_per_grid[2];
+  if (only_stored_ == 0 || threads < kLeastStreamed / kMostOfThread)
+    return 0;
+  auto begin = [](const Binding& binding) {
+    return reinterpret_cast<std::uintptr_t>(binding.pointer) + binding.offset;
+  };
+  simt::SlotSet found = 0;
+  unsigned slot = 0;
+  for (const Argument& argument : arguments_) {
+    if (!argument.is_active)
+      continue;
+    const unsigned own = slot++;
+    if (own >= 64 || (only_stored_ >> own & 1) == 0)
+      continue;
+    for (const Binding& binding : dispatch.bindings) {
+      if (binding.kind != argument.kind || binding.index != argument.index ||
+          binding.length < kLeastStreamed)
+        continue;
+      // What is read under another name is in the cache already.
+      const bool is_apart = std::ranges::all_of(dispatch.bindings, [&](const Binding& other) {
+        return &other == &binding || other.kind != ArgumentKind::buffer ||
+               begin(other) >= begin(binding) + binding.length ||
+               begin(binding) >= begin(other) + other.length;
+      });
+      if (is_apart)
+        found |= simt::SlotSet{1} << own;
+    }
+  }
+  return found;
+}
+
 // Threadgroups for each thread of the pool below which it is better to share them out one by one.
 static constexpr std::uint64_t kLeastTogether = 4 * simt::kThreadgroupsTogether;
 
 CpuKernel::Plan CpuKernel::plan(const simt::LaunchContext& launch, const Dispatch& dispatch) {
-  if (!prepared_)
-    return {{}, general_.get(), general_.get()};
+  if (!prepared_) {
+    simt::Shape shape;
+    shape.streams = streams(launch, dispatch);
+    if (shape.streams == 0)
+      return {{}, general_.get(), general_.get()};
+    const std::lock_guard lock(shared_->mutex);
+    const Variant* streaming = &variant(shape);
+    const std::lock_guard plan_lock(plan_mutex_);
+    return last_plan_ = {shape, streaming, streaming};
+  }
   Plan wanted;
   std::copy_n(launch.dispatch_threads_per_threadgroup, 3, wanted.shape.threads.begin());
   bool has_whole = true;
@@ -219,6 +280,7 @@ CpuKernel::Plan CpuKernel::plan(const simt::LaunchContext& launch, const Dispatc
                           threadgroups >= kLeastTogether * ThreadPool::instance().width();
   for (const Binding& binding : dispatch.bindings)
     wanted.shape.large_buffers |= binding.length >> 32 != 0;
+  wanted.shape.streams = streams(launch, dispatch);
   {
     const std::lock_guard lock(plan_mutex_);
     if (last_plan_.whole && last_plan_.shape == wanted.shape && (!has_edge || last_plan_.edge)) {
@@ -384,7 +446,7 @@ simt::KernelCode CpuKernel::code_for(const simt::Shape& shape) const {
   std::string reason;
   return prepared_ ? lower(shape, reason)
                    : simt::lower_to_loop(simt::prepare_kernel(specialise().entry, host_target()),
-                                         host_target());
+                                         host_target(), shape.streams);
 }
 
 bool CpuKernel::with_lines(const Variant& variant,
@@ -566,6 +628,19 @@ std::string CpuKernel::describe_remarks(const Variant& variant) const {
   return text;
 }
 
+std::string CpuKernel::describe_streams(simt::SlotSet streams) const {
+  std::string names;
+  unsigned slot = 0;
+  for (const Argument& argument : arguments_) {
+    if (!argument.is_active)
+      continue;
+    if (slot < 64 && (streams >> slot & 1) != 0)
+      names += (names.empty() ? "" : ", ") + argument.name;
+    ++slot;
+  }
+  return names.empty() ? "" : "stores that leave the cache out: " + names + "\n";
+}
+
 std::string CpuKernel::explain() {
   const std::lock_guard lock(shared_->mutex);
   auto describe = [this](const Variant& variant) {
@@ -593,11 +668,15 @@ std::string CpuKernel::explain() {
                    : "") +
               (variant.is_cut ? " that is cut at its barriers\n" : "\n") +
               describe_remarks(variant);
-    return text + "stack: " + std::to_string(code.stack_size) + " bytes\n";
+    return text + describe_streams(variant.streams) + "stack: " + std::to_string(code.stack_size) +
+           " bytes\n";
   };
   std::string text;
   if (!prepared_) {
     text = describe(*general_);
+    for (const auto& [shape, variant] : variants_)
+      text += "for results of " + std::to_string(kLeastStreamed >> 20) + " MiB and more:\n" +
+              describe(*variant);
   } else {
     if (variants_.empty() && !general_)
       variant(usual_shape());

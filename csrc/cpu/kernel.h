@@ -56,12 +56,13 @@ class CpuKernel final : public Kernel {
     std::unique_ptr<LoadedObject> object;
     Executable executable;
     std::vector<simt::Site> sites;
-    simt::CheckTables checks; // of an observed kernel
-    std::uint64_t period = 0; // of a loop over threads; see simt/periods.h
-    std::string reason;       // why this engine
-    bool is_cut = false;      // of all simdgroups in one program: at its barriers
-    simt::Remarks remarks;    // without places
-    simt::Shape shape;        // what it was made for
+    simt::CheckTables checks;  // of an observed kernel
+    std::uint64_t period = 0;  // of a loop over threads; see simt/periods.h
+    std::string reason;        // why this engine
+    bool is_cut = false;       // of all simdgroups in one program: at its barriers
+    simt::Remarks remarks;     // without places
+    simt::SlotSet streams = 0; // buffers whose stores leave the cache out
+    simt::Shape shape;         // what it was made for
   };
   // The code for a dispatch.
   struct Plan {
@@ -71,6 +72,9 @@ class CpuKernel final : public Kernel {
   };
   Specialised specialise() const;
   simt::Shape usual_shape() const;
+  // Those of its buffers whose stores should leave the cache out in this dispatch.
+  simt::SlotSet streams(const simt::LaunchContext& launch, const Dispatch& dispatch) const;
+  std::string describe_streams(simt::SlotSet streams) const;
   Plan plan(const simt::LaunchContext& launch, const Dispatch& dispatch);
   // Both with the module's lock held.
   const Variant& variant(const simt::Shape& shape);
@@ -105,7 +109,9 @@ class CpuKernel final : public Kernel {
   std::optional<simt::PreparedKernel> prepared_;
   // Any size: the loop over threads, or the checked engine once it was needed.
   std::unique_ptr<Variant> general_;
+  // Of the loop over threads, with nothing known but the stores that leave the cache out.
   std::map<simt::Shape, std::unique_ptr<Variant>> variants_;
+  simt::SlotSet only_stored_ = 0;
   mutable std::mutex plan_mutex_;
   Plan last_plan_;                          // under plan_mutex_
   std::atomic<bool> can_be_together_{true}; // until code for several threadgroups could not be made

@@ -224,6 +224,8 @@ PreparedKernel prepare_kernel(const air::EntryPoint& original, llvm::TargetMachi
   air::verify_after(module, "lower_bfloat");
   kernel.cross_lane = find_cross_lane(entry, *entry.function);
   kernel.has_loop = !observed && has_long_loop(*entry.function);
+  if (!observed && !kernel.is_recursive && has_streaming_stores(target))
+    kernel.only_stored = buffers_only_stored(entry);
   kernel.module = std::move(extracted.module);
   return kernel;
 }
@@ -241,6 +243,7 @@ PreparedKernel copy(const PreparedKernel& kernel) {
   result.is_recursive = kernel.is_recursive;
   result.cross_lane = kernel.cross_lane;
   result.has_loop = kernel.has_loop;
+  result.only_stored = kernel.only_stored;
   result.observed = kernel.observed;
   result.checks = kernel.checks;
   return result;
@@ -264,7 +267,7 @@ KernelCode finish(KernelCode code, PreparedKernel& kernel) {
 
 } // namespace
 
-KernelCode lower_to_loop(PreparedKernel kernel, llvm::TargetMachine& target) {
+KernelCode lower_to_loop(PreparedKernel kernel, llvm::TargetMachine& target, SlotSet streams) {
   KernelCode code = start(kernel, Engine::vector_loop);
   const VectorLoop loop =
       build_vector_loop(*kernel.module, kernel.entry, kernel.layout, has_masks(target));
@@ -275,6 +278,10 @@ KernelCode lower_to_loop(PreparedKernel kernel, llvm::TargetMachine& target) {
   inline_body(*kernel.module->getFunction(kEntryName));
   adopt_scope(*kernel.module->getFunction(kEntryName)); // it has the loop's code now
   air::verify_after(*kernel.module, "optimise");
+  if (streams != 0) {
+    code.streams = stream_stores(*kernel.module->getFunction(kEntryName), streams);
+    air::verify_after(*kernel.module, "stream_stores");
+  }
   return finish(std::move(code), kernel);
 }
 
@@ -307,6 +314,7 @@ std::variant<KernelCode, Refusal> lower_to_simdgroups(PreparedKernel kernel, con
   code.sites = std::move(std::get<SimdgroupCode>(made).sites);
   code.has_barrier = std::get<SimdgroupCode>(made).has_barrier;
   code.is_joined = std::get<SimdgroupCode>(made).is_joined;
+  code.streams = std::get<SimdgroupCode>(made).streams;
   code.is_cut = std::get<SimdgroupCode>(made).is_cut;
   code.threadgroups = std::get<SimdgroupCode>(made).threadgroups;
   code.remarks = std::move(std::get<SimdgroupCode>(made).remarks);

@@ -5,6 +5,7 @@
 #include "simt/check_sites.h"
 #include "simt/checked.h"
 #include "simt/simdgroup_code.h"
+#include "simt/stream_stores.h"
 
 #include <llvm/IR/Module.h>
 #include <llvm/Target/TargetMachine.h>
@@ -30,7 +31,8 @@ struct PreparedKernel {
   // A loop of the program's own, of more rounds than are unrolled: LLVM vectorises the threads
   // around it only without one.
   bool has_loop = false;
-  bool observed = false; // for the sanitiser: only lower_to_lanes() takes it
+  SlotSet only_stored = 0; // buffers whose stores may leave the cache out
+  bool observed = false;   // for the sanitiser: only lower_to_lanes() takes it
   CheckTables checks;
 };
 
@@ -47,6 +49,7 @@ struct KernelCode {
   bool has_barrier = false;  // the others
   bool is_joined = false;    // simdgroup: one call runs a whole threadgroup
   unsigned threadgroups = 1; // ... or that many, one behind the other along x
+  SlotSet streams = 0;       // buffers with stores that leave the cache out
   bool is_cut = false;       // that one has a loop over simdgroups between two barriers
   bool is_recursive = false; // no bound on the stack is known
   std::vector<Site> sites;   // where threads may wait, by number
@@ -58,8 +61,8 @@ struct KernelCode {
 // operands that none takes.
 bool is_supported_intrinsic(llvm::StringRef name);
 
-// vector_loop: requires that nothing talks across lanes.
-KernelCode lower_to_loop(PreparedKernel kernel, llvm::TargetMachine& target);
+// vector_loop: requires that nothing talks across lanes. `streams`: see Shape.
+KernelCode lower_to_loop(PreparedKernel kernel, llvm::TargetMachine& target, SlotSet streams = 0);
 // checked: takes every kernel.
 KernelCode lower_to_lanes(PreparedKernel kernel, llvm::TargetMachine& target);
 // simdgroup: code for one shape, or why there is none.

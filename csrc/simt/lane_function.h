@@ -2,6 +2,7 @@
 #pragma once
 
 #include "air/entry_points.h"
+#include "simt/stream_stores.h"
 #include "simt/thread_arguments.h"
 
 #include <llvm/IR/Function.h>
@@ -23,6 +24,8 @@ struct Shape {
   std::array<bool, 2> one_group{};
   // With a known size: along x lie a multiple of kThreadgroupsTogether, all of this size.
   bool together = false;
+  // Buffers that the kernel only stores to, whose stores leave the cache out.
+  SlotSet streams = 0;
 
   bool is_known() const { return threads[0] != 0; }
   std::uint32_t count() const { return threads[0] * threads[1] * threads[2]; }

@@ -156,6 +156,10 @@ build_simdgroups(llvm::Module& module, const air::EntryPoint& entry,
     optimise_vectors(module, target, code.threadgroups > 1);
     air::verify_after(module, "optimise_vectors");
   }
+  if (shape.streams != 0) {
+    code.streams = stream_stores(function, shape.streams);
+    air::verify_after(module, "stream_stores");
+  }
   return code;
 }
 

@@ -18,6 +18,7 @@ struct SimdgroupCode {
   bool has_barrier = false;
   bool is_joined = false; // one call runs the whole threadgroup: side by side (join_simdgroups.h),
   bool is_cut = false;    // or one after the other between barriers (split_at_barriers.h)
+  SlotSet streams = 0;    // buffers with stores that leave the cache out
   unsigned threadgroups = 1; // that one call runs (join_threadgroups.h)
   Remarks remarks;
 };
