@@ -2,6 +2,7 @@
 #include "simt/optimise.h"
 
 #include "simt/periods.h"
+#include "simt/scalar_addresses.h"
 #include "simt/scaling.h"
 #include "simt/stride_loops.h"
 
@@ -302,6 +303,7 @@ void optimise_vectors(llvm::Module& module, llvm::TargetMachine& target, bool ha
   passes.addPass(llvm::EarlyCSEPass(true));
   passes.addPass(llvm::InstCombinePass());
   passes.addPass(llvm::SimplifyCFGPass());
+  passes.addPass(ScalarAddresses());
   {
     llvm::LoopPassManager loops;
     loops.addPass(llvm::LICMPass(llvm::LICMOptions()));
