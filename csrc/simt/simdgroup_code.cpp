@@ -4,6 +4,7 @@
 #include "air/verify.h"
 #include "simt/join_simdgroups.h"
 #include "simt/join_threadgroups.h"
+#include "simt/join_trees.h"
 #include "simt/launch.h"
 #include "simt/loop_order.h"
 #include "simt/optimise.h"
@@ -152,6 +153,7 @@ build_simdgroups(llvm::Module& module, const air::EntryPoint& entry,
                                         !shape.large_buffers};
       code.threadgroups = join_threadgroups(function, layout, wanted);
     }
+    join_trees(function);
     air::verify_after(module, "one program for all simdgroups");
     optimise_vectors(module, target, code.threadgroups > 1);
     air::verify_after(module, "optimise_vectors");
