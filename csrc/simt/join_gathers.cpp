@@ -1,14 +1,17 @@
 // Slopes of addresses from run to run and from lane to lane, and the loads that follow from them.
 #include "simt/join_gathers.h"
 
+#include "simt/launch.h"
 #include "simt/transpose.h"
 
 #include <llvm/Analysis/ValueTracking.h>
 #include <llvm/IR/IRBuilder.h>
 #include <llvm/IR/InstIterator.h>
+#include <llvm/IR/PatternMatch.h>
 #include <llvm/Transforms/Utils/BasicBlockUtils.h>
 
 #include <array>
+#include <bit>
 #include <optional>
 
 namespace metalwright::simt {
@@ -72,6 +75,16 @@ class Steps {
       break;
     case llvm::Instruction::PHI:
       return of_counter(llvm::cast<llvm::PHINode>(instruction));
+    case llvm::Instruction::UDiv:
+    case llvm::Instruction::LShr:
+      if (is_quotient_of_all(instruction))
+        return 0;
+      break;
+    case llvm::Instruction::URem:
+    case llvm::Instruction::And:
+      if (const auto step = of_remainder(instruction))
+        return step;
+      break;
     default:
       break;
     }
@@ -85,6 +98,59 @@ class Steps {
       if (operand(i) != 0)
         return std::nullopt;
     return 0;
+  }
+
+  // By how much more a value is in each run than in the one before, where it is a multiple of so
+  // much times kThreadgroupsTogether in a run whose place is one of that; 0: it is not known.
+  std::int64_t aligned_step(llvm::Value* value) {
+    auto* instruction = llvm::dyn_cast<llvm::Instruction>(value);
+    if (!instruction)
+      return 0;
+    const llvm::APInt* factor = nullptr;
+    using namespace llvm::PatternMatch;
+    if (match(instruction, m_ZExtOrSExt(m_Value())))
+      return aligned_step(instruction->getOperand(0));
+    if (match(instruction, m_Mul(m_Value(), m_APInt(factor))) && factor->getActiveBits() < 16)
+      return aligned_step(instruction->getOperand(0)) *
+             static_cast<std::int64_t>(factor->getZExtValue());
+    if (match(instruction, m_Shl(m_Value(), m_APInt(factor))) && factor->ult(16))
+      return aligned_step(instruction->getOperand(0)) << factor->getZExtValue();
+    const auto found = known_.find(instruction);
+    return llvm::isa<llvm::LoadInst>(instruction) && found != known_.end()
+               ? found->second.value_or(0)
+               : 0;
+  }
+
+  // Whether runs that begin at a multiple of kThreadgroupsTogether stay within `size`.
+  static bool holds_all(const llvm::APInt& size, std::int64_t step) {
+    return step > 0 && size.getActiveBits() < 63 && !size.isZero() &&
+           size.getZExtValue() % (static_cast<std::uint64_t>(step) * kThreadgroupsTogether) == 0;
+  }
+
+ public:
+  // `x / n` that is the same for all runs, since their places lie between two multiples of n.
+  bool is_quotient_of_all(llvm::Instruction& instruction) {
+    using namespace llvm::PatternMatch;
+    const llvm::APInt* by = nullptr;
+    if (match(&instruction, m_UDiv(m_Value(), m_APInt(by))))
+      return holds_all(*by, aligned_step(instruction.getOperand(0)));
+    return match(&instruction, m_LShr(m_Value(), m_APInt(by))) && by->ult(31) &&
+           holds_all(llvm::APInt(64, std::uint64_t{1} << by->getZExtValue()),
+                     aligned_step(instruction.getOperand(0)));
+  }
+
+ private:
+  // Likewise `x % n`, which grows as x does.
+  std::optional<std::int64_t> of_remainder(llvm::Instruction& instruction) {
+    using namespace llvm::PatternMatch;
+    const llvm::APInt* by = nullptr;
+    const bool is_mask = match(&instruction, m_And(m_Value(), m_APInt(by))) && by->isMask();
+    if (!is_mask && !match(&instruction, m_URem(m_Value(), m_APInt(by))))
+      return std::nullopt;
+    const std::int64_t step = aligned_step(instruction.getOperand(0));
+    if (!holds_all(is_mask ? by->zext(by->getBitWidth() + 1) + 1 : *by, step))
+      return std::nullopt;
+    return step;
   }
 
   // The number of a simdgroup or of a round.
@@ -182,12 +248,33 @@ bool is_gather(const llvm::IntrinsicInst& call) {
          call.hasMetadata(llvm::LLVMContext::MD_invariant_load);
 }
 
-bool is_all(const llvm::Value* mask) {
+// Which lanes run, where that is known when the program is made.
+std::optional<std::uint32_t> known_lanes(const llvm::Value* mask) {
   const auto* constant = llvm::dyn_cast<llvm::Constant>(mask);
-  return constant && constant->isAllOnesValue();
+  if (!constant)
+    return std::nullopt;
+  std::uint32_t lanes = 0;
+  for (unsigned i = 0; i < kLanes; ++i) {
+    const auto* lane = llvm::dyn_cast_or_null<llvm::ConstantInt>(constant->getAggregateElement(i));
+    if (!lane)
+      return std::nullopt;
+    lanes |= static_cast<std::uint32_t>(lane->getZExtValue()) << i;
+  }
+  return lanes;
 }
 
 } // namespace
+
+std::vector<llvm::Instruction*>
+find_common_quotients(llvm::Function& function,
+                      const llvm::DenseMap<llvm::Instruction*, std::int64_t>& known) {
+  Steps steps(known);
+  std::vector<llvm::Instruction*> found;
+  for (llvm::Instruction& instruction : llvm::instructions(function))
+    if (steps.is_quotient_of_all(instruction))
+      found.push_back(&instruction);
+  return found;
+}
 
 std::vector<llvm::IntrinsicInst*>
 find_neighbouring_gathers(llvm::Function& function,
@@ -211,7 +298,8 @@ void merge_gathers(llvm::ArrayRef<llvm::IntrinsicInst*> gathers) {
   llvm::IRBuilder<> builder(first);
   llvm::Instruction* all = nullptr; // the end of the code for all lanes
   llvm::Instruction* some = nullptr;
-  if (!is_all(mask)) {
+  const std::optional<std::uint32_t> known = known_lanes(mask);
+  if (!known) {
     llvm::Value* bits = builder.CreateBitCast(mask, builder.getInt32Ty());
     llvm::SplitBlockAndInsertIfThenElse(builder.CreateICmpEQ(bits, builder.getInt32(~0u)), first,
                                         &all, &some);
@@ -224,12 +312,22 @@ void merge_gathers(llvm::ArrayRef<llvm::IntrinsicInst*> gathers) {
     std::vector<Parts> columns(kPiece);
     constexpr unsigned at_once = 16; // lanes whose pieces fill four of the widest registers
     for (unsigned lane = 0; lane < kLanes; lane += at_once) {
+      const std::uint32_t running = (known.value_or(~0u) >> lane) & 0xffff;
+      if (running == 0) {
+        for (unsigned i = 0; i < kPiece; ++i)
+          columns[i].push_back(
+              llvm::PoisonValue::get(llvm::FixedVectorType::get(piece->getElementType(), at_once)));
+        continue;
+      }
       std::vector<llvm::Value*> addresses;
-      for (unsigned i = lane; i < lane + at_once; ++i)
+      for (unsigned i = 0; i < at_once; ++i) {
+        // Of a lane that does not run another's is loaded again.
+        const unsigned whose = (running >> i & 1) != 0 ? i : std::countr_zero(running);
         addresses.push_back(builder.CreateGEP(
             builder.getInt8Ty(), base,
             llvm::ConstantInt::getSigned(builder.getInt64Ty(),
-                                         offsets[i] + std::int64_t{begin} * kElement)));
+                                         offsets[lane + whose] + std::int64_t{begin} * kElement)));
+      }
       const std::vector<llvm::Value*> part = load_columns(
           builder, piece, addresses, llvm::Align(kElement), [](llvm::Instruction* load) {
             load->setMetadata(llvm::LLVMContext::MD_invariant_load,
@@ -255,8 +353,14 @@ void merge_gathers(llvm::ArrayRef<llvm::IntrinsicInst*> gathers) {
       loaded[k] = either;
     }
   }
-  for (unsigned k = 0; k < gathers.size(); ++k)
+  for (unsigned k = 0; k < gathers.size(); ++k) {
+    llvm::Value* instead = gathers[k]->getArgOperand(3);
+    if (known && *known != ~0u && !llvm::isa<llvm::PoisonValue>(instead)) {
+      builder.SetInsertPoint(gathers[k]);
+      loaded[k] = builder.CreateSelect(mask, loaded[k], instead);
+    }
     gathers[k]->replaceAllUsesWith(loaded[k]);
+  }
   for (llvm::IntrinsicInst* gather : gathers)
     gather->eraseFromParent();
 }

@@ -18,6 +18,12 @@ std::vector<llvm::IntrinsicInst*>
 find_neighbouring_gathers(llvm::Function& function,
                           const llvm::DenseMap<llvm::Instruction*, std::int64_t>& steps);
 
+// Quotients that are the same for all runs of a program, where the first one's place along x is a
+// multiple of kThreadgroupsTogether, or of half as many.
+std::vector<llvm::Instruction*>
+find_common_quotients(llvm::Function& function,
+                      const llvm::DenseMap<llvm::Instruction*, std::int64_t>& steps);
+
 // Requires: such a gather of the first run, and those of the runs behind it, in order, in the same
 // block behind it; a multiple of four.
 // Guarantees: they are gone.

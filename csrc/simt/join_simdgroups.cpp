@@ -35,8 +35,7 @@ bool join_simdgroups(llvm::Function& function, const Shape& shape) {
                          [](llvm::Instruction& index, unsigned k) -> llvm::Value* {
                            return llvm::ConstantInt::get(index.getType(), k);
                          },
-                         std::move(fences),
-                         false});
+                         std::move(fences)});
   if (!is_joined)
     return false;
   for (llvm::CallInst* barrier : uses->barriers)

@@ -66,7 +66,13 @@ unsigned join_threadgroups(llvm::Function& function, const ThreadgroupLayout& la
       gathers.push_back(llvm::cast<llvm::IntrinsicInst>(gather));
     merge_gathers(gathers);
   };
-  SideBySide runs{function, wanted.count, std::move(sources), value, {}, true, {}, {}, merge};
+  SideBySide runs{.function = function,
+                  .count = wanted.count,
+                  .sources = std::move(sources),
+                  .value = value,
+                  .same = find_common_quotients(function, positions),
+                  .may_flatten = true,
+                  .made = merge};
   if (wanted.can_merge_gathers)
     for (llvm::IntrinsicInst* gather : find_neighbouring_gathers(function, positions)) {
       runs.followed.push_back(gather);

@@ -20,7 +20,7 @@ class Joiner {
  public:
   explicit Joiner(const SideBySide& runs)
       : runs_(runs), sources_(runs.sources.begin(), runs.sources.end()),
-        fences_(runs.fences.begin(), runs.fences.end()),
+        fences_(runs.fences.begin(), runs.fences.end()), same_(runs.same.begin(), runs.same.end()),
         blocks_(runs.blocks.begin(), runs.blocks.end()) {
     if (blocks_.empty())
       for (llvm::BasicBlock& block : runs.function)
@@ -108,7 +108,8 @@ class Joiner {
   void find_different() {
     std::vector<llvm::Instruction*> open(sources_.begin(), sources_.end());
     auto add = [&](llvm::Instruction& instruction) {
-      if (instruction.isTerminator() || fences_.contains(&instruction) || !is_inside(instruction) ||
+      if (instruction.isTerminator() || fences_.contains(&instruction) ||
+          same_.contains(&instruction) || !is_inside(instruction) ||
           !different_.insert(&instruction))
         return;
       open.push_back(&instruction);
@@ -207,6 +208,7 @@ class Joiner {
   const SideBySide& runs_;
   llvm::SetVector<llvm::Instruction*> sources_;
   llvm::DenseSet<llvm::Instruction*> fences_;
+  llvm::DenseSet<llvm::Instruction*> same_;
   llvm::SetVector<llvm::BasicBlock*> blocks_;
   llvm::SetVector<llvm::Instruction*> different_;
   std::vector<llvm::DenseMap<llvm::Instruction*, llvm::Instruction*>> copies_;   // by run

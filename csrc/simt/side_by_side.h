@@ -20,7 +20,9 @@ struct SideBySide {
   llvm::function_ref<llvm::Value*(llvm::Instruction&, unsigned k)> value;
   // Instructions that are kept as they are; what stands before one of them is done for all runs
   // before it.
-  std::vector<llvm::Instruction*> fences;
+  std::vector<llvm::Instruction*> fences = {};
+  // Instructions that are known to have the same value in all runs.
+  std::vector<llvm::Instruction*> same = {};
   // Branches at which runs part and whose ways only compute may be flattened (flatten.h).
   bool may_flatten = false;
   // Where the program is not the whole function: its blocks. It is entered by the first one alone,

@@ -10,6 +10,7 @@
 #include "simt/optimise.h"
 #include "simt/row_walks.h"
 #include "simt/shared_loops.h"
+#include "simt/simdgroup_state.h"
 #include "simt/split_at_barriers.h"
 #include "simt/stride_loops.h"
 
@@ -82,6 +83,31 @@ bool has_loop_over_buffers(llvm::Function& function) {
   return false;
 }
 
+// What the run time says of the one simdgroup of a threadgroup whose size is known.
+void know_the_only_simdgroup(llvm::Function& function, const Shape& shape) {
+  const std::optional<ContextUses> uses = uses_of_context(*function.getArg(2));
+  if (!uses)
+    return;
+  for (const auto& [offset, load] : uses->loads) {
+    const bool is_index = offset == offsetof(SimdgroupState, index);
+    if (!load->getType()->isIntegerTy(32) ||
+        (!is_index && offset != offsetof(SimdgroupState, lanes)))
+      continue;
+    load->replaceAllUsesWith(llvm::ConstantInt::get(load->getType(), is_index ? 0 : shape.count()));
+    load->eraseFromParent();
+  }
+}
+
+// Of a threadgroup with one simdgroup, whose threads all reach them. False if some may not.
+bool erase_barriers(llvm::Function& function) {
+  const std::optional<StateUses> uses = uses_of_state(function);
+  if (!uses)
+    return false;
+  for (llvm::CallInst* barrier : uses->barriers)
+    barrier->eraseFromParent();
+  return true;
+}
+
 void bring_into_form(llvm::LoopInfo& loops, llvm::DominatorTree& dominators) {
   const std::vector<llvm::Loop*> top_level(loops.begin(), loops.end());
   for (llvm::Loop* loop : top_level)
@@ -132,27 +158,33 @@ build_simdgroups(llvm::Module& module, const air::EntryPoint& entry,
   if (llvm::Function* function = module.getFunction(kLaneFunction))
     function->eraseFromParent();
   air::verify_after(module, "vector_builder");
+  llvm::Function& function = *module.getFunction(kEntryName);
+  const bool is_single = shape.is_known() && shape.count() <= kSimdgroupSize;
+  if (is_single)
+    know_the_only_simdgroup(function, shape);
   optimise_vectors(module, target);
   air::verify_after(module, "optimise_vectors");
-  llvm::Function& function = *module.getFunction(kEntryName);
   // Of the program as it is, before there are loops over simdgroups.
   const bool can_be_together =
       shape.together && !has_threadgroup_arguments(entry) && !has_loop_over_buffers(function);
   const bool is_side_by_side = join_simdgroups(function, shape);
   code.is_cut = code.has_barrier && !is_side_by_side &&
                 split_at_barriers(function, shape, vector_registers(function, target));
+  const bool is_alone = is_single && erase_barriers(function);
   code.is_joined = is_side_by_side || code.is_cut;
   for (llvm::CallInst* cut : cuts_in(function))
     cut->eraseFromParent();
-  if (code.is_joined) {
+  if (code.is_joined || is_alone)
     code.has_barrier = false;
-    if (code.is_cut && can_be_together) {
-      // A chain of operations that only the first simdgroup goes along leaves the machine idle.
-      const ThreadgroupsTogether wanted{has_shared_loop ? kThreadgroupsTogether
-                                                        : kThreadgroupsTogether / 2,
-                                        !shape.large_buffers};
-      code.threadgroups = join_threadgroups(function, layout, wanted);
-    }
+  if (can_be_together && (code.is_cut || is_alone)) {
+    // A chain of operations that only the first simdgroup goes along leaves the machine idle, and a
+    // single simdgroup is little for a call.
+    const bool wants_all = has_shared_loop || is_alone;
+    const ThreadgroupsTogether wanted{wants_all ? kThreadgroupsTogether : kThreadgroupsTogether / 2,
+                                      !shape.large_buffers};
+    code.threadgroups = join_threadgroups(function, layout, wanted);
+  }
+  if (code.is_joined || code.threadgroups > 1) {
     join_trees(function);
     air::verify_after(module, "one program for all simdgroups");
     optimise_vectors(module, target, code.threadgroups > 1);

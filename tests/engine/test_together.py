@@ -168,6 +168,14 @@ kernel void k(device int* out, threadgroup int* mine [[threadgroup(0)]],
     np.testing.assert_array_equal(out, other + (other % 64 < 32))
 
 
+MERGED = {
+    (96, "x + W * t", "true"),
+    (96, "p.x % 24 + 24 * t + 24 * S * (p.x / 24)", "true"),
+    (96, "(p.x & 15) + 16 * t + 16 * S * (p.x >> 4)", "true"),
+    (21, "p.x % 24 + 24 * t + 24 * S * (p.x / 24)", "true"),
+}
+
+
 @pytest.mark.parametrize(
     ("size", "index"),
     [
@@ -180,6 +188,20 @@ kernel void k(device int* out, threadgroup int* mine [[threadgroup(0)]],
         (96, "x + (t % 3 ? t * W : 7 * W)"),
         (96, "(t ^ 5) * W + x"),
         (96, "W * (t + (x & 1)) + x"),
+        # Places that are taken apart, as TorchInductor does it.
+        (96, "p.x % 24 + 24 * t + 24 * S * (p.x / 24)"),
+        (96, "p.x % 12 + 12 * t + 12 * S * (p.x / 12)"),
+        (96, "(p.x & 15) + 16 * t + 16 * S * (p.x >> 4)"),
+        (96, "(p.x & 3) + 4 * t + 4 * S * (p.x >> 2)"),
+        (96, "(3 * p.x) % 24 + 24 * t + 5 * (p.x / 3)"),
+        (96, "(p.x + 4) % 8 + 8 * t + 3 * ((p.x + 4) / 8)"),
+        # One simdgroup, whole or not.
+        (32, "x + W * t"),
+        (32, "t * W + x / 8"),
+        (21, "p.x % 24 + 24 * t + 24 * S * (p.x / 24)"),
+        (16, "t + 16 * (p.x / 16) + 3 * (p.x % 16)"),
+        (8, "x + W * t"),
+        (1, "x + W * t"),
     ],
 )
 @pytest.mark.parametrize("guard", ["true", "in[t] & 3", "x != 17"])
@@ -190,7 +212,7 @@ using namespace metal;
 kernel void k(device const int* in, device int* out, uint2 p [[thread_position_in_grid]],
               uint group [[simdgroup_index_in_threadgroup]]) {{
   threadgroup int all[{size}];
-  const int W = {GROUPS};
+  const int W = {GROUPS}, S = {size};
   int x = p.x, t = p.y, a = 5;
   if ({guard}) a = in[{index}];
   all[t] = a; {BARRIER}
@@ -206,6 +228,39 @@ kernel void k(device const int* in, device int* out, uint2 p [[thread_position_i
         out = np.zeros((GROUPS, size), np.int32)
         kernel(inputs.astype(np.int32), out, threads=(GROUPS, size), group_size=(1, size))
         found.append(out)
-        if engine == "simdgroup" and (size, index, guard) == (96, "x + W * t", "true"):
+        if engine == "simdgroup" and (size, index, guard) in MERGED:
             assert "call <32 x i32> @llvm.masked.gather" not in kernel.code("llvm")
+        if engine == "simdgroup" and size in (8, 16, 21, 32) and guard == "true":
+            assert "8 threadgroups at a time" in kernel.explain()
+    np.testing.assert_array_equal(found[0], found[1])
+
+
+@pytest.mark.parametrize("size", [1, 7, 16, 21, 31, 32])
+@pytest.mark.parametrize("groups", [GROUPS, GROUPS + 3])
+def test_a_single_simdgroup(size: int, groups: int, monkeypatch) -> None:
+    """Its barriers are nothing, and what lanes there are is known."""
+    source = f"""#include <metal_stdlib>
+using namespace metal;
+kernel void k(device const int* in, device int* out, uint gid [[thread_position_in_grid]],
+              uint t [[thread_index_in_threadgroup]], uint n [[threads_per_threadgroup]],
+              uint s [[simdgroup_index_in_threadgroup]]) {{
+  threadgroup int all[32];
+  int a = in[gid];
+  all[t] = a + int(s); {BARRIER}
+  int b = all[n - 1 - t]; {BARRIER}
+  if (t < 5) all[t] = simd_sum(b);
+  {BARRIER}
+  out[gid] = simd_max(b) + simd_prefix_inclusive_sum(a) + all[0];
+}}  // {groups}"""
+    inputs = np.random.default_rng(2).integers(-1000, 1000, groups * size).astype(np.int32)
+    found = []
+    for engine in ("simdgroup", "checked"):
+        monkeypatch.setenv("METALWRIGHT_CPU_ENGINE", engine)
+        kernel = metalwright.compile(source, device="cpu", file_name=engine).kernel("k")
+        out = np.zeros(groups * size, np.int32)
+        kernel(inputs, out, threads=groups * size, group_size=size)
+        found.append(out)
+        if engine == "simdgroup":
+            together = "8 threadgroups at a time" in kernel.explain()
+            assert together == (groups == GROUPS)
     np.testing.assert_array_equal(found[0], found[1])

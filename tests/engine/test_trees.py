@@ -55,7 +55,10 @@ kernel void k(device const {kind}* in, device {kind}* out, uint gid [[thread_pos
 
 
 # All threads walk through the same memory: then eight threadgroups are joined, else four.
-LOOPS = {"four": "", "eight": f"{{kind}} e = 0; for (uint i = 0; i < {SIZE}; i++) e += all[i]; a += e;"}
+LOOPS = {
+    "four": "",
+    "eight": f"{{kind}} e = 0; for (uint i = 0; i < {SIZE}; i++) e += all[i]; a += e;",
+}
 
 
 @pytest.mark.parametrize("count", LOOPS)
