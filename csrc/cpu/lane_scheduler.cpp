@@ -157,7 +157,7 @@ std::byte* LaneScheduler::threadgroup_memory() {
   // Loads of a vector may reach a little beyond the last byte that is used.
   if (!memory_)
     memory_ = static_cast<std::byte*>(
-        ::operator new[](simt::kMaxThreadgroupMemory + 4096, std::align_val_t{4096}));
+        ::operator new[](simt::kMemoryTogether + 4096, std::align_val_t{4096}));
   return memory_;
 }
 

@@ -79,7 +79,7 @@ unsigned join_threadgroups(llvm::Function& function, const ThreadgroupLayout& la
       runs.count = kThreadgroupsTogether;
     }
   for (; runs.count >= kThreadgroupsTogether / 2; runs.count /= 2)
-    if (stride * runs.count <= kMaxThreadgroupMemory && join_side_by_side(runs))
+    if (stride * runs.count <= kMemoryTogether && join_side_by_side(runs))
       return runs.count;
   return 1;
 }
