@@ -71,7 +71,7 @@ def main() -> int:
     add = parser.add_argument
     add("--only", nargs="+", choices=names, default=names, metavar="GROUP", help=", ".join(names))
     modules = f"of the Inductor rows: {len(MODULES)} of the example problems, or all"
-    add("--modules", choices=["demo", ALL_MODULES], default="demo", help=modules)
+    add("--modules", choices=["demo", ALL_MODULES], default=ALL_MODULES, help=modules)
     options = parser.parse_args()
     warnings.filterwarnings("ignore", module="torch")
     load, start = os.getloadavg()[0], time.perf_counter()
