@@ -2,6 +2,7 @@
 #include "simt/simdgroup_code.h"
 
 #include "air/verify.h"
+#include "simt/early_exits.h"
 #include "simt/join_simdgroups.h"
 #include "simt/join_threadgroups.h"
 #include "simt/join_trees.h"
@@ -18,6 +19,7 @@
 #include <llvm/Analysis/ValueTracking.h>
 #include <llvm/IR/IntrinsicInst.h>
 #include <llvm/IR/Module.h>
+#include <llvm/Transforms/Utils/Cloning.h>
 #include <llvm/Transforms/Utils/LCSSA.h>
 #include <llvm/Transforms/Utils/LoopSimplify.h>
 #include <llvm/Transforms/Utils/LoopUtils.h>
@@ -164,6 +166,12 @@ build_simdgroups(llvm::Module& module, const air::EntryPoint& entry,
     know_the_only_simdgroup(function, shape);
   optimise_vectors(module, target);
   air::verify_after(module, "optimise_vectors");
+  std::vector<EarlyExit> exits;
+  if (code.has_barrier && shape.is_known())
+    exits = take_off_early_exits(function);
+  for (const EarlyExit& early : exits)
+    for (llvm::CallInst* cut : cuts_in(*early.exit))
+      cut->eraseFromParent();
   // Of the program as it is, before there are loops over simdgroups.
   const bool can_be_together =
       shape.together && !has_threadgroup_arguments(entry) && !has_loop_over_buffers(function);
@@ -176,19 +184,37 @@ build_simdgroups(llvm::Module& module, const air::EntryPoint& entry,
     cut->eraseFromParent();
   if (code.is_joined || is_alone)
     code.has_barrier = false;
+  Rest rest{&function, &function};
+  rest.is_whole = code.is_joined || is_alone;
   if (can_be_together && (code.is_cut || is_alone)) {
+    if (!exits.empty()) {
+      llvm::ValueToValueMapTy values;
+      rest.one = llvm::CloneFunction(&function, values);
+    }
     // A chain of operations that only the first simdgroup goes along leaves the machine idle, and a
     // single simdgroup is little for a call.
     const bool wants_all = has_shared_loop || is_alone;
     const ThreadgroupsTogether wanted{wants_all ? kThreadgroupsTogether : kThreadgroupsTogether / 2,
                                       !shape.large_buffers};
     code.threadgroups = join_threadgroups(function, layout, wanted);
+    if (rest.one != &function && code.threadgroups == 1) {
+      rest.one->eraseFromParent();
+      rest.one = &function;
+    }
   }
   if (code.is_joined || code.threadgroups > 1) {
     join_trees(function);
     air::verify_after(module, "one program for all simdgroups");
     optimise_vectors(module, target, code.threadgroups > 1);
     air::verify_after(module, "optimise_vectors");
+  }
+  if (!exits.empty()) {
+    rest.threadgroups = code.threadgroups;
+    put_exits_before(exits, rest, shape);
+    air::verify_after(module, "early exit");
+    const Remark remark{
+        {}, 0, "a way out before the barriers that whole threadgroups take: a program of its own"};
+    code.remarks.insert(code.remarks.end(), exits.size(), remark);
   }
   if (shape.streams != 0) {
     code.streams = stream_stores(function, shape.streams);

@@ -56,8 +56,16 @@ llvm::Value* LaunchReader::argument(const Argument& argument, unsigned slot) {
   if (!argument.is_active)
     return llvm::ConstantPointerNull::get(builder_.getPtrTy());
   const std::size_t offset = offsetof(LaunchContext, arguments) + sizeof(void*) * slot;
-  if (argument.kind != ArgumentKind::threadgroup_memory)
-    return load(launch_, offset, builder_.getPtrTy());
+  if (argument.kind != ArgumentKind::threadgroup_memory) {
+    llvm::Value* pointer = load(launch_, offset, builder_.getPtrTy());
+    // Then what is read of it may be read before it is known whether it is needed.
+    if (argument.kind == ArgumentKind::buffer && argument.is_reference && argument.size > 0)
+      llvm::cast<llvm::LoadInst>(pointer)->setMetadata(
+          llvm::LLVMContext::MD_dereferenceable,
+          llvm::MDNode::get(builder_.getContext(),
+                            llvm::ConstantAsMetadata::get(builder_.getInt64(argument.size))));
+    return pointer;
+  }
   return builder_.CreateInBoundsGEP(builder_.getInt8Ty(), threadgroup_memory(),
                                     load(launch_, offset, builder_.getInt64Ty()));
 }
