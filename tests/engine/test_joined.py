@@ -60,6 +60,14 @@ JOINED = {
 # Of these, threadgroups that are not whole simdgroups are not cut either.
 BARRIERS_IN_LOOPS = {"a bound that all read"}
 CUT = {
+    "a barrier in a branch that whole threadgroups take": f"""
+  int a = in[gid];
+  if (in[7] != 12345) {{
+    if (group == 1) a += in[(gid + 1) & 1023];
+    shared[tid] = a; {BARRIER}
+    a = a * 3 + shared[(tid + 33) % size];
+  }}
+  out[gid] = a;""",
     "a branch on the simdgroup": f"""
   int a = in[gid];
   if (group == 1) for (int i = 0; i < (in[3] & 15); i++) a = a * 5 + in[(gid + i) & 1023];
@@ -153,8 +161,10 @@ APART = {
   out[gid] = a;""",
     "a barrier in a branch": f"""
   int a = in[gid];
-  if (in[7] != 12345) {{
+  shared[tid] = a; {BARRIER}
+  if (shared[7] != 12345) {{
     if (group == 1) a += in[(gid + 1) & 1023];
+    {BARRIER}
     shared[tid] = a; {BARRIER}
     a = a * 3 + shared[(tid + 33) % size];
   }}
