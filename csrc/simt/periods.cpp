@@ -6,9 +6,11 @@
 #include <llvm/Analysis/ScalarEvolutionExpressions.h>
 #include <llvm/IR/IRBuilder.h>
 #include <llvm/IR/PatternMatch.h>
+#include <llvm/Transforms/Utils/Cloning.h>
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <numeric>
 #include <vector>
 
@@ -24,7 +26,8 @@ using llvm::Value;
 // multiple of the period where x is one.
 struct Term {
   // passed: a step on the way to other terms, which stays as it is.
-  enum class Kind { passed, quotient, remainder };
+  // comparison: whether it is less than `number`, or the opposite, where the kernel branches.
+  enum class Kind { passed, quotient, remainder, comparison };
   Instruction* instruction;
   int parent; // the term whose result is the counter; -1: x itself
   Kind kind;
@@ -42,6 +45,8 @@ struct Term {
 constexpr double kLanes = 16;
 constexpr double kGather = 40;
 constexpr double kRun = 12;
+// What is left of a body whose branches go one way in a run: else both ways are taken with masks.
+constexpr double kOneWay = 0.6;
 
 // 2^31 itself would be negative as a signed divisor; what is larger divides nothing.
 constexpr std::uint64_t kLargest = std::uint64_t{1} << 30;
@@ -68,8 +73,10 @@ class Terms {
       const double lanes = period > 8   ? std::ceil(threads / kLanes) * kLanes
                            : period > 4 ? 8 * 1.3
                                         : 4 * 2.0;
+      const std::vector<bool> solved = solve(period);
       const double cost =
-          lanes / threads * (body + kGather * gathers(solve(period))) + kLanes * kRun / threads;
+          lanes / threads * (body * (parts(solved) ? kOneWay : 1) + kGather * gathers(solved)) +
+          kLanes * kRun / threads;
       if (cost < lowest) {
         best = period;
         lowest = cost;
@@ -93,14 +100,62 @@ class Terms {
   unsigned gathers(const std::vector<bool>& solved) const {
     unsigned count = 0;
     for (std::size_t i = 0; i < terms_.size(); ++i)
-      count += !solved[i] && terms_[i].kind != Term::Kind::passed;
+      count += !solved[i] && terms_[i].kind != Term::Kind::passed &&
+               terms_[i].kind != Term::Kind::comparison;
     return count;
+  }
+
+  bool parts(const std::vector<bool>& solved) const {
+    for (std::size_t i = 0; i < terms_.size(); ++i)
+      if (solved[i] && terms_[i].kind == Term::Kind::comparison)
+        return true;
+    return false;
+  }
+
+  // What a remainder, which is not negative, is compared with where the kernel branches.
+  static bool describe_comparison(Value& counter, Term& term) {
+    const auto* comparison = llvm::dyn_cast<llvm::ICmpInst>(term.instruction);
+    if (!comparison || term.signed_only || comparison->getOperand(0) != &counter ||
+        !llvm::any_of(comparison->users(),
+                      [](const llvm::User* user) { return llvm::isa<llvm::BranchInst>(user); }))
+      return false;
+    const auto* constant = llvm::dyn_cast<llvm::ConstantInt>(comparison->getOperand(1));
+    if (!constant || !constant->getValue().isStrictlyPositive() ||
+        constant->getValue().uge(kLargest))
+      return false;
+    const std::uint64_t number = constant->getZExtValue();
+    switch (comparison->getPredicate()) {
+    case llvm::ICmpInst::ICMP_ULT:
+    case llvm::ICmpInst::ICMP_SLT:
+      term.number = number;
+      break;
+    case llvm::ICmpInst::ICMP_UGT:
+    case llvm::ICmpInst::ICMP_SGT:
+      term.number = number + 1;
+      break;
+    default:
+      return false;
+    }
+    term.kind = Term::Kind::comparison;
+    return true;
+  }
+
+  // Whether the counter is a remainder, perhaps widened.
+  bool is_remainder(int term) const {
+    while (term >= 0 && terms_[static_cast<std::size_t>(term)].kind == Term::Kind::passed &&
+           terms_[static_cast<std::size_t>(term)].shift == 0)
+      term = terms_[static_cast<std::size_t>(term)].parent;
+    return term >= 0 && terms_[static_cast<std::size_t>(term)].kind == Term::Kind::remainder;
   }
 
   void collect(Value& counter, int parent, bool signed_only) {
     for (llvm::User* user : counter.users()) {
       auto* instruction = llvm::cast<Instruction>(user);
       Term term{instruction, parent, Term::Kind::passed, 0, false, signed_only};
+      if (is_remainder(parent) && describe_comparison(counter, term)) {
+        terms_.push_back(term);
+        continue;
+      }
       if (!describe(counter, term) || (signed_only && !term.is_signed))
         continue;
       terms_.push_back(term);
@@ -277,7 +332,9 @@ class Splitter {
                         term.parent < 0 ? start_ : starts[static_cast<std::size_t>(term.parent)]);
       builder_.Insert(first);
       starts[i] = first;
-      if (term.kind == Term::Kind::quotient) {
+      if (term.kind == Term::Kind::comparison) {
+        term.instruction->replaceAllUsesWith(less_than(*first, term.number));
+      } else if (term.kind == Term::Kind::quotient) {
         term.instruction->replaceAllUsesWith(first);
       } else if (term.kind == Term::Kind::remainder) {
         auto* counter = llvm::PHINode::Create(first->getType(), 2, "", header_->begin());
@@ -296,6 +353,29 @@ class Splitter {
         terms_[i].instruction->eraseFromParent();
   }
 
+  // A comparison of the run's first thread, which all those of the same number have in common.
+  Value* less_than(Instruction& comparison, std::uint64_t number) {
+    const auto predicate = llvm::cast<llvm::ICmpInst>(comparison).getPredicate();
+    const bool is_less =
+        predicate == llvm::ICmpInst::ICMP_ULT || predicate == llvm::ICmpInst::ICMP_SLT;
+    Value* counter = comparison.getOperand(0);
+    while (auto* cast = llvm::dyn_cast<llvm::CastInst>(counter))
+      counter = cast->getOperand(0);
+    const std::pair<Value*, std::uint64_t> key{counter, number};
+    Value*& less = less_[key];
+    if (!less)
+      less = builder_.CreateICmpULT(counter, llvm::ConstantInt::get(counter->getType(), number));
+    if (!condition_)
+      condition_ = less;
+    return is_less ? less : builder_.CreateNot(less);
+  }
+
+ public:
+  // What the kernel first branches on; null: there is nothing of the kind.
+  Value* condition() const { return condition_; }
+  llvm::BasicBlock* run() const { return run_; }
+
+ private:
   const ThreadLoop& loop_;
   const std::vector<Term>& terms_;
   const std::vector<bool> solved_;
@@ -303,19 +383,57 @@ class Splitter {
   llvm::BasicBlock* header_;
   llvm::BasicBlock* run_ = nullptr;
   llvm::Value* start_ = nullptr;
+  std::map<std::pair<Value*, std::uint64_t>, Value*> less_; // of what comparisons come down to
+  Value* condition_ = nullptr;
   llvm::IRBuilder<> builder_;
 };
 
+// A second loop for the runs where `condition`, which `run` computes, does not hold. Returns its
+// latch.
+llvm::BranchInst* part_loop(const ThreadLoop& loop, llvm::BasicBlock* run, Value* condition) {
+  llvm::BasicBlock* header = loop.count->getParent();
+  llvm::Function* function = header->getParent();
+  std::vector<llvm::BasicBlock*> blocks{header};
+  llvm::SmallPtrSet<llvm::BasicBlock*, 16> seen{header, loop.latch->getSuccessor(1)};
+  for (std::size_t i = 0; i < blocks.size(); ++i)
+    for (llvm::BasicBlock* next : llvm::successors(blocks[i]))
+      if (seen.insert(next).second)
+        blocks.push_back(next);
+  llvm::ValueToValueMapTy values;
+  llvm::SmallVector<llvm::BasicBlock*, 16> copies;
+  for (llvm::BasicBlock* block : blocks) {
+    copies.push_back(llvm::CloneBasicBlock(block, values, ".else", function));
+    values[block] = copies.back();
+  }
+  llvm::remapInstructionsInBlocks(copies, values);
+  llvm::LLVMContext& context = function->getContext();
+  auto hold = [&](llvm::ArrayRef<llvm::BasicBlock*> in, bool value) {
+    for (llvm::BasicBlock* block : in)
+      for (Instruction& instruction : *block)
+        instruction.replaceUsesOfWith(condition, llvm::ConstantInt::getBool(context, value));
+  };
+  hold(blocks, true);
+  hold(copies, false);
+  Instruction* end = run->getTerminator();
+  llvm::BranchInst::Create(header, copies.front(), condition, end->getIterator());
+  end->eraseFromParent();
+  return llvm::cast<llvm::BranchInst>(values[loop.latch]);
+}
+
 } // namespace
 
-std::uint64_t split_at_periods(const ThreadLoop& loop, unsigned least) {
+Periods split_at_periods(const ThreadLoop& loop, unsigned least) {
   const Terms terms(*loop.x);
   if (terms.all().empty())
-    return 0;
-  const std::uint64_t period = terms.choose(loop.size, least);
-  if (period != 0)
-    Splitter(loop, terms, period).split();
-  return period;
+    return {};
+  Periods periods{terms.choose(loop.size, least)};
+  if (periods.period == 0)
+    return periods;
+  Splitter splitter(loop, terms, periods.period);
+  splitter.split();
+  if (Value* condition = splitter.condition())
+    periods.other = part_loop(loop, splitter.run(), condition);
+  return periods;
 }
 
 llvm::PreservedAnalyses HideShortCounters::run(llvm::Function& function,

@@ -22,11 +22,16 @@ struct ThreadLoop {
 // Cuts the loop into runs that do not cross the multiples of a period: another loop around it, over
 // the runs. In a run, x / c is the same for all threads where the period divides c, and x % m
 // counts up by one where it divides m, so that memory is read side by side instead of gathered.
-// Returns the period; 0 where nothing of the kind is computed, and then nothing is changed.
+// A branch on whether x % m is less than a multiple of the period goes one way in a run; then there
+// is a loop for each way, as concatenated tensors need.
 //
 // Guarantees: x, count and the other phis have the same values in the same order as before.
 // `least`: the shortest run that pays, in threads.
-std::uint64_t split_at_periods(const ThreadLoop& loop, unsigned least);
+struct Periods {
+  std::uint64_t period = 0;          // 0: nothing of the kind is computed, and nothing was changed
+  llvm::BranchInst* other = nullptr; // the latch of the second loop, if there is one
+};
+Periods split_at_periods(const ThreadLoop& loop, unsigned least);
 
 // What is left of x % 2^k: LLVM's vectoriser takes it for a short counter that must not wrap, which
 // it tests before the loop, and every call that crosses a multiple of 2^k would run one thread at a

@@ -181,9 +181,13 @@ class LoopBuilder {
     llvm::InlineFunction(*call, info);
     if (memory)
       place_threadgroup_variables(layout_, *loop_, memory);
-    result_.period = split_at_periods({row, latch, count, grid_x, x_count_, size},
-                                      masks_ ? kShortestRun : kShortestRunWithTail);
-    mark_parallel(*latch);
+    const Periods periods = split_at_periods({row, latch, count, grid_x, x_count_, size},
+                                             masks_ ? kShortestRun : kShortestRunWithTail);
+    result_.period = periods.period;
+    llvm::MDNode* group = mark_accesses();
+    mark_parallel(*latch, group);
+    if (periods.other)
+      mark_parallel(*periods.other, group);
   }
 
   llvm::CallInst* call_kernel(LaunchReader& reader, const ThreadCoordinates& thread) {
@@ -202,13 +206,17 @@ class LoopBuilder {
     return builder_.CreateCall(entry_.function, values);
   }
 
-  void mark_parallel(llvm::BranchInst& latch) {
+  llvm::MDNode* mark_accesses() {
     llvm::MDNode* group = llvm::MDNode::getDistinct(context_, {});
     for (llvm::Instruction& instruction : llvm::instructions(*loop_)) {
       const llvm::Value* pointer = llvm::getLoadStorePointerOperand(&instruction);
       if (pointer && is_shared(pointer))
         instruction.setMetadata(llvm::LLVMContext::MD_access_group, group);
     }
+    return group;
+  }
+
+  void mark_parallel(llvm::BranchInst& latch, llvm::MDNode* group) {
     llvm::MDNode* accesses = llvm::MDNode::get(
         context_, {llvm::MDString::get(context_, "llvm.loop.parallel_accesses"), group});
     llvm::SmallVector<llvm::Metadata*, 4> facts{nullptr, accesses};

@@ -131,3 +131,53 @@ def test_explain_names_the_period() -> None:
     assert "cut at the multiples of 2048," in explain("s % 2048")
     assert "cut at" not in explain("x * 3", "y % 768")
     assert "cut at" not in explain("x % 3")  # runs of three threads cost more than they save
+
+
+# Whether a remainder is in the first part of a concatenation, as programs write it; and not.
+PARTS = {
+    "less": ("x0 < T", "x0 >= T"),
+    "signed": ("int(x0) < T", "int(x0) > T - 1"),
+    "long": ("long(x0) < T", "long(x0) >= T"),
+    "once": ("x0 < T", "true"),
+    "another place": ("x0 < T", "x0 >= 2 * T"),
+}
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_concatenations(name: str) -> None:
+    """A branch that a whole run takes: a loop for each way."""
+    first, second = PARTS[name]
+    table = np.random.default_rng(8).integers(0, 1 << 32, 8192, np.uint32)
+    for modulus, part in ((64, 32), (64, 16), (48, 16), (100, 40), (96, 64), (768, 256), (64, 5)):
+        source = f"""#include <metal_stdlib>
+using namespace metal;
+kernel void k(device const uint* table, device uint* out, device uint* other,
+              uint2 p [[thread_position_in_grid]], uint2 grid [[threads_per_grid]]) {{
+  const int T = {part};
+  uint x = p.x, x0 = x % {modulus}, x1 = x / {modulus}, i = p.y * grid.x + x;
+  uint r = 7, q = 9;
+  if ({first}) {{ r = table[x0 + x1 * 3 & 8191]; r = r * r + table[r & 8191]; other[i] = r; }}
+  if ({second}) {{ q = table[x0 - T + x1 * 5 & 8191]; q = q * 3 - table[q >> 20 & 8191]; }}
+  else q = table[x1 & 8191];
+  out[i] = r * 31 + q;
+}}"""
+        for width, height in ((5000, 3), (1001, 7), (40, 40)):
+            _, x = np.mgrid[:height, :width]
+            x0, x1 = x % modulus, x // modulus
+            forms = [np.full(x.shape, True), np.full(x.shape, True)]
+            for form, text in zip(forms, (first, second), strict=True):
+                if text != "true":
+                    plain = re.sub(r"\b(?:long|int)\b", "", text.replace("T", str(part)))
+                    form[:] = eval(plain, {"x0": x0})  # the table above
+            r = table[(x0 + x1 * 3) & 8191].astype(np.uint64)
+            r = (r * r + table[r & 8191]) & 0xFFFFFFFF
+            q = table[(x0 - part + x1 * 5) & 8191].astype(np.uint64)
+            q = (q * 3 - table[q >> 20 & 8191]) & 0xFFFFFFFF
+            q = np.where(forms[1], q, table[x1 & 8191])
+            want = (np.where(forms[0], r, 7) * 31 + q) & 0xFFFFFFFF
+            out, other = np.zeros((height, width), np.uint32), np.zeros((height, width), np.uint32)
+            kernel = run("", source, table, out, other, threads=(width, height))
+            np.testing.assert_array_equal(out, want, err_msg=f"{modulus}, {part}, {width}")
+            np.testing.assert_array_equal(other, np.where(forms[0], r, 0))
+        if (modulus, part) in ((64, 32), (768, 256)):
+            assert f"cut at the multiples of {part}," in kernel.explain()
