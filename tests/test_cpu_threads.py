@@ -36,6 +36,11 @@ kernel void wait(device int* f, uint i [[thread_position_in_grid]]) {
 }
 kernel void fault(device int* f, uint i [[thread_position_in_grid]]) {
     if (i >= 200000) f[i * 100000000ul] = 1;
+}
+kernel void meet(device atomic_float* sums, device atomic_int* count,
+                 uint i [[thread_position_in_grid]]) {
+    atomic_fetch_add_explicit(sums + i % 7, 1.0f, memory_order_relaxed);
+    atomic_fetch_add_explicit(count, 1, memory_order_relaxed);
 }''', device='cpu')
 
 def names():
@@ -129,6 +134,26 @@ def test_all_repeats_are_shared(torch: str) -> None:
     """.replace("\n        ", "\n")
     # A half on a quiet machine; the other threads may get little of a busy one.
     assert float(output(BEGIN, torch, script)[0]) < 0.9
+
+
+@pytest.mark.parametrize("torch", ["", TORCH], ids=["own", "team"])
+def test_threads_that_meet(torch: str) -> None:
+    """With atomic operations one thread may be faster than several: both are tried."""
+    script = """
+        for repeats in (1, 10):
+            for _ in range(140 // repeats):
+                sums, count = np.zeros(7, np.float32), np.zeros(1, np.int32)
+                if repeats == 1:
+                    kernels.meet(sums, count, threads=N, group_size=256)
+                else:
+                    kernels.meet.time(
+                        sums, count, threads=N, group_size=256, repeats=repeats, warmup=0)
+                runs, rest = divmod(int(count[0]), N)
+                assert rest == 0 and runs >= repeats, count
+                assert sums.sum(dtype=np.float64) == count[0] and np.ptp(sums) <= runs, sums
+        print('right')
+    """.replace("\n        ", "\n")
+    assert output(BEGIN, torch, script) == ["right"]
 
 
 @pytest.mark.parametrize("torch", ["", TORCH], ids=["own", "team"])

@@ -8,6 +8,7 @@
 #include "device.h"
 #include "simt/kernel_code.h"
 
+#include <array>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -115,6 +116,15 @@ class CpuKernel final : public Kernel {
   mutable std::mutex plan_mutex_;
   Plan last_plan_;                          // under plan_mutex_
   std::atomic<bool> can_be_together_{true}; // until code for several threadgroups could not be made
+  // How many other threads should help with a dispatch of so many threads, if it may be so many.
+  unsigned choose_helpers(unsigned most, double threads);
+  void learn(unsigned helpers, float cost);
+
+  // Atomic operations: threads that meet at the same lines may be slower than one alone.
+  bool may_contend_ = false;
+  // Nanoseconds of one thread of the grid as the clock counts them, alone and with helpers.
+  std::array<std::atomic<float>, 2> clock_cost_{};
+  std::atomic<unsigned> chosen_{0}; // times
   // Nanoseconds of one thread of the grid on one processor, as measured by earlier dispatches; 0:
   // none.
   std::atomic<float> thread_cost_{0};

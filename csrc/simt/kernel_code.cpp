@@ -223,6 +223,10 @@ PreparedKernel prepare_kernel(const air::EntryPoint& original, llvm::TargetMachi
       lower_bfloat(function);
   air::verify_after(module, "lower_bfloat");
   kernel.cross_lane = find_cross_lane(entry, *entry.function);
+  kernel.has_atomics =
+      llvm::any_of(llvm::instructions(*entry.function), [](const llvm::Instruction& instruction) {
+        return llvm::isa<llvm::AtomicRMWInst, llvm::AtomicCmpXchgInst>(instruction);
+      });
   kernel.has_loop = !observed && has_long_loop(*entry.function);
   if (!observed && !kernel.is_recursive && has_streaming_stores(target))
     kernel.only_stored = buffers_only_stored(entry);
@@ -243,6 +247,7 @@ PreparedKernel copy(const PreparedKernel& kernel) {
   result.is_recursive = kernel.is_recursive;
   result.cross_lane = kernel.cross_lane;
   result.has_loop = kernel.has_loop;
+  result.has_atomics = kernel.has_atomics;
   result.only_stored = kernel.only_stored;
   result.observed = kernel.observed;
   result.checks = kernel.checks;

@@ -31,8 +31,9 @@ struct PreparedKernel {
   // A loop of the program's own, of more rounds than are unrolled: LLVM vectorises the threads
   // around it only without one.
   bool has_loop = false;
-  SlotSet only_stored = 0; // buffers whose stores may leave the cache out
-  bool observed = false;   // for the sanitiser: only lower_to_lanes() takes it
+  bool has_atomics = false; // operations that read, change and write memory
+  SlotSet only_stored = 0;  // buffers whose stores may leave the cache out
+  bool observed = false;    // for the sanitiser: only lower_to_lanes() takes it
   CheckTables checks;
 };
 
