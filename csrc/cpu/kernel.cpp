@@ -231,7 +231,7 @@ simt::SlotSet CpuKernel::streams(const simt::LaunchContext& launch,
     if (!argument.is_active)
       continue;
     const unsigned own = slot++;
-    if (own >= 64 || (only_stored_ >> own & 1) == 0)
+    if (!simt::contains(only_stored_, own))
       continue;
     for (const Binding& binding : dispatch.bindings) {
       if (binding.kind != argument.kind || binding.index != argument.index ||
@@ -334,10 +334,6 @@ unsigned CpuKernel::choose_helpers(unsigned most, double threads) {
   return is_alone_better != is_trial ? 0 : most;
 }
 
-void CpuKernel::learn(unsigned helpers, float cost) {
-  adapt(clock_cost_[helpers == 0 ? 0 : 1], cost);
-}
-
 Timing CpuKernel::dispatch(const Dispatch& dispatch) {
   simt::LaunchContext launch;
   fill_launch({name_, arguments_, max_threads_, static_threadgroup_memory_}, dispatch, launch);
@@ -399,8 +395,9 @@ Timing CpuKernel::dispatch(const Dispatch& dispatch) {
     if (supervision.failure.any())
       fail(supervision.failure, dispatch, job.failed());
     timing.runs.push_back(static_cast<double>(last - start) * 1e-9);
-    if (helpers > 0)
-      learn(chosen, static_cast<float>(static_cast<double>(last - start) / threads));
+    if (may_contend_ && helpers > 0)
+      adapt(clock_cost_[chosen == 0 ? 0 : 1],
+            static_cast<float>(static_cast<double>(last - start) / threads));
     adapt(thread_cost_,
           static_cast<float>(static_cast<double>(last - start) * (chosen + 1) / threads));
   }
@@ -662,7 +659,7 @@ std::string CpuKernel::describe_streams(simt::SlotSet streams) const {
   for (const Argument& argument : arguments_) {
     if (!argument.is_active)
       continue;
-    if (slot < 64 && (streams >> slot & 1) != 0)
+    if (simt::contains(streams, slot))
       names += (names.empty() ? "" : ", ") + argument.name;
     ++slot;
   }

@@ -118,7 +118,6 @@ class CpuKernel final : public Kernel {
   std::atomic<bool> can_be_together_{true}; // until code for several threadgroups could not be made
   // How many other threads should help with a dispatch of so many threads, if it may be so many.
   unsigned choose_helpers(unsigned most, double threads);
-  void learn(unsigned helpers, float cost);
 
   // Atomic operations: threads that meet at the same lines may be slower than one alone.
   bool may_contend_ = false;

@@ -116,22 +116,32 @@ void go_always(llvm::BranchInst& branch, unsigned way) {
   llvm::EliminateUnreachableBlocks(*block->getParent());
 }
 
+using Values = llvm::DenseMap<const Value*, Value*>;
+
+Value* value_of(const Values& values, Value* original) {
+  const auto found = values.find(original);
+  return found != values.end() ? found->second : original;
+}
+
+// The same instruction at `builder`, of what its operands are there.
+llvm::Instruction* copy_at(llvm::IRBuilder<>& builder, const llvm::Instruction& original,
+                           Values& values) {
+  llvm::Instruction* made = builder.Insert(original.clone());
+  for (llvm::Use& operand : made->operands())
+    operand.set(value_of(values, operand.get()));
+  values[&original] = made;
+  return made;
+}
+
 // The condition at `builder`, for the threadgroup `k` behind that of `threadgroup` along x.
 Value* repeat(llvm::IRBuilder<>& builder, const llvm::Function& leaves, Value* launch,
               Value* threadgroup, unsigned k) {
-  llvm::DenseMap<const Value*, Value*> values{{leaves.getArg(0), launch},
-                                              {leaves.getArg(1), threadgroup}};
+  Values values{{leaves.getArg(0), launch}, {leaves.getArg(1), threadgroup}};
   const llvm::DataLayout& layout = leaves.getParent()->getDataLayout();
   for (const llvm::Instruction& original : leaves.getEntryBlock()) {
-    if (const auto* end = llvm::dyn_cast<llvm::ReturnInst>(&original)) {
-      const auto found = values.find(end->getReturnValue());
-      return found != values.end() ? found->second : end->getReturnValue();
-    }
-    llvm::Instruction* made = builder.Insert(original.clone());
-    for (llvm::Use& operand : made->operands())
-      if (const auto found = values.find(operand.get()); found != values.end())
-        operand.set(found->second);
-    values[&original] = made;
+    if (const auto* end = llvm::dyn_cast<llvm::ReturnInst>(&original))
+      return value_of(values, end->getReturnValue());
+    llvm::Instruction* made = copy_at(builder, original, values);
     const auto* load = llvm::dyn_cast<llvm::LoadInst>(&original);
     if (!load || k == 0)
       continue;
@@ -170,18 +180,10 @@ llvm::Function* make_condition(llvm::Function& function, const Way& way) {
       llvm::FunctionType::get(builder.getInt1Ty(), {pointer, pointer}, false),
       llvm::GlobalValue::InternalLinkage, "leaves", *function.getParent());
   builder.SetInsertPoint(llvm::BasicBlock::Create(context, "", leaves));
-  llvm::DenseMap<const Value*, Value*> values{{function.getArg(0), leaves->getArg(0)},
-                                              {function.getArg(1), leaves->getArg(1)}};
-  for (const llvm::Instruction* original : condition.instructions()) {
-    llvm::Instruction* made = builder.Insert(original->clone());
-    made->setDebugLoc({});
-    for (llvm::Use& operand : made->operands())
-      if (const auto found = values.find(operand.get()); found != values.end())
-        operand.set(found->second);
-    values[original] = made;
-  }
-  const auto found = values.find(way.branch->getCondition());
-  Value* result = found != values.end() ? found->second : way.branch->getCondition();
+  Values values{{function.getArg(0), leaves->getArg(0)}, {function.getArg(1), leaves->getArg(1)}};
+  for (const llvm::Instruction* original : condition.instructions())
+    copy_at(builder, *original, values)->setDebugLoc({});
+  Value* result = value_of(values, way.branch->getCondition());
   builder.CreateRet(way.out == 0 ? result : builder.CreateNot(result));
   return leaves;
 }

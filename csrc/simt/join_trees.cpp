@@ -249,8 +249,7 @@ void join(llvm::ArrayRef<Tree> trees, llvm::ArrayRef<Instruction*> moved) {
 
 } // namespace
 
-bool join_trees(llvm::Function& function) {
-  bool changed = false;
+void join_trees(llvm::Function& function) {
   for (llvm::BasicBlock& block : function) {
     std::vector<Tree> trees;
     for (Instruction& instruction : block)
@@ -259,16 +258,13 @@ bool join_trees(llvm::Function& function) {
     while (trees.size() > 1) {
       llvm::SmallVector<Instruction*, 32> moved;
       const std::vector<Tree> together = find_together(trees, moved);
-      if (together.size() > 1) {
+      if (together.size() > 1)
         join(together, moved);
-        changed = true;
-      }
       llvm::erase_if(trees, [&](const Tree& tree) {
         return llvm::any_of(together, [&](const Tree& done) { return done.result == tree.result; });
       });
     }
   }
-  return changed;
 }
 
 } // namespace metalwright::simt

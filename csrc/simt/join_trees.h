@@ -9,7 +9,7 @@ namespace metalwright::simt {
 // each step. Two, four or eight of them in one block become one program that packs what is left of
 // several vectors into one: eight vectors take half of the instructions. What is added to what
 // stays, and so do results. Requires: code of joined simdgroups or threadgroups (side_by_side.h),
-// which has such neighbours. Returns whether there were any.
-bool join_trees(llvm::Function& function);
+// which has such neighbours.
+void join_trees(llvm::Function& function);
 
 } // namespace metalwright::simt

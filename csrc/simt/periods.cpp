@@ -300,6 +300,10 @@ class Splitter {
     builder_.CreateCondBr(builder_.CreateICmpULT(next, loop_.limit), run_, exit);
   }
 
+  // What the kernel first branches on; null: there is nothing of the kind.
+  Value* condition() const { return condition_; }
+  llvm::BasicBlock* run() const { return run_; }
+
  private:
   // Threads from the run's first one to where the next run has to begin.
   llvm::Value* until_next() {
@@ -370,12 +374,6 @@ class Splitter {
     return is_less ? less : builder_.CreateNot(less);
   }
 
- public:
-  // What the kernel first branches on; null: there is nothing of the kind.
-  Value* condition() const { return condition_; }
-  llvm::BasicBlock* run() const { return run_; }
-
- private:
   const ThreadLoop& loop_;
   const std::vector<Term>& terms_;
   const std::vector<bool> solved_;

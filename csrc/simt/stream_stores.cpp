@@ -167,7 +167,7 @@ SlotSet stream_stores(llvm::Function& function, SlotSet slots) {
       if (size < kLeast || !std::has_single_bit(size))
         continue;
       const std::optional<unsigned> slot = slot_of(store->pointer, function);
-      if (!slot || *slot >= 64 || (slots >> *slot & 1) == 0)
+      if (!slot || !contains(slots, *slot))
         continue;
       found.emplace_back(*store, size);
       of_block |= SlotSet{1} << *slot;

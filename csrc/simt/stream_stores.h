@@ -14,6 +14,9 @@ namespace metalwright::simt {
 // A set of slots (LaunchContext::arguments), by bit; arguments with a slot of 64 or more are never
 // in one.
 using SlotSet = std::uint64_t;
+inline bool contains(SlotSet slots, unsigned slot) {
+  return slot < 64 && (slots >> slot & 1) != 0;
+}
 
 // The buffers that the kernel's function, in one piece, stores to and does nothing else with. None
 // where threads may wait for each other's stores: with atomic operations and fences.

@@ -216,7 +216,7 @@ void VectorBuilder::prefetch(const llvm::Instruction& instruction, const Access&
   // What is stored past the cache must not be fetched into it.
   if (const auto* store = llvm::dyn_cast<llvm::StoreInst>(&instruction); store && shape_.streams)
     if (const auto slot = slot_of(store->getPointerOperand(), *store->getFunction());
-        slot && *slot < 64 && (shape_.streams >> *slot & 1) != 0)
+        slot && contains(shape_.streams, *slot))
       return;
   const auto step = step_of(llvm::getLoadStorePointerOperand(&instruction), *loop, layout_);
   if (!step || *step != static_cast<std::int64_t>(shape_.count() * own))
