@@ -33,6 +33,8 @@ void* runtime_symbol(const std::string& name) {
     return address(&metalwright_collective);
   if (name == simt::kSimdgroupBarrierFunction)
     return address(&metalwright_simdgroup_barrier);
+  if (name == simt::kSimdgroupDivergedFunction)
+    return address(&metalwright_simdgroup_diverged);
   if (name == "metalwright_os_log")
     return address(&metalwright_os_log);
   if (name == "metalwright_texture_read")

@@ -70,6 +70,22 @@ void metalwright_simdgroup_barrier(SimdgroupState* state, std::uint32_t site, st
   static_cast<SimdgroupScheduler*>(state->scheduler)->wait(*state, site, here, all);
 }
 
+void SimdgroupScheduler::diverge(const simt::ThreadgroupContext& threadgroup,
+                                 std::uint32_t site) noexcept {
+  if (diverged_)
+    return;
+  diverged_ = true;
+  site_ = site;
+  other_site_ = ~0u;
+  std::copy_n(threadgroup.position, 3, position_.begin());
+}
+
+void metalwright_simdgroup_diverged(SimdgroupState* state,
+                                    const simt::ThreadgroupContext* threadgroup,
+                                    std::uint32_t site) noexcept {
+  static_cast<SimdgroupScheduler*>(state->scheduler)->diverge(*threadgroup, site);
+}
+
 // No thread-local storage in a fiber, which the compiler may have read on another stack.
 void SimdgroupScheduler::fiber_main(void* argument) {
   auto* state = static_cast<SimdgroupState*>(argument);
@@ -86,20 +102,37 @@ bool SimdgroupScheduler::run(simt::SimdgroupEntry* entry, const simt::LaunchCont
                              bool is_joined) noexcept {
   const unsigned threads = threadgroup.threads[0] * threadgroup.threads[1] * threadgroup.threads[2];
   count_ = is_joined ? 1 : (threads + kSimdgroupSize - 1) / kSimdgroupSize;
-  if (!needs_fibers(stack_size, has_barrier)) {
+  diverged_ = false;
+  std::copy_n(threadgroup.position, 3, position_.begin());
+  if (needs_fibers(stack_size, has_barrier)) {
+    run_fibers(entry, launch, threadgroup, thread);
+  } else {
     SimdgroupState state;
     state.shared = shared_->bytes.data();
+    state.scheduler = this;
     for (unsigned i = 0; i < count_; ++i) {
       state.index = i;
       state.lanes = std::min(kSimdgroupSize, threads - i * kSimdgroupSize);
       entry(&launch, &threadgroup, &state);
     }
-    return true;
   }
+  if (!diverged_)
+    return true;
+  if (failure.set(Failure::Kind::divergent_barrier)) {
+    failure.site = site_;
+    failure.other_site = other_site_;
+    std::copy(position_.begin(), position_.end(), failure.threadgroup);
+  }
+  return false;
+}
+
+void SimdgroupScheduler::run_fibers(simt::SimdgroupEntry* entry, const simt::LaunchContext& launch,
+                                    const simt::ThreadgroupContext& threadgroup,
+                                    ThreadState& thread) noexcept {
+  const unsigned threads = threadgroup.threads[0] * threadgroup.threads[1] * threadgroup.threads[2];
   entry_ = entry;
   launch_ = &launch;
   threadgroup_ = &threadgroup;
-  diverged_ = false;
   for (unsigned i = 0; i < count_; ++i) {
     SimdgroupState& state = states_[i];
     state.index = i;
@@ -114,14 +147,6 @@ bool SimdgroupScheduler::run(simt::SimdgroupEntry* entry, const simt::LaunchCont
   thread.own_stack_pointer = __builtin_frame_address(0);
   metalwright_switch(&stack_pointer_, states_[0].stack_pointer);
   thread.own_stack_pointer = nullptr;
-  if (!diverged_)
-    return true;
-  if (failure.set(Failure::Kind::divergent_barrier)) {
-    failure.site = site_;
-    failure.other_site = other_site_;
-    std::copy_n(threadgroup.position, 3, failure.threadgroup);
-  }
-  return false;
 }
 
 } // namespace metalwright::cpu

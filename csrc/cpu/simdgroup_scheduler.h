@@ -32,7 +32,12 @@ class SimdgroupScheduler {
   void wait(simt::SimdgroupState& state, std::uint32_t site, std::uint32_t here,
             std::uint32_t all) noexcept;
 
+  // The same: not all lanes of `threadgroup`, which has one simdgroup, come to a barrier.
+  void diverge(const simt::ThreadgroupContext& threadgroup, std::uint32_t site) noexcept;
+
  private:
+  void run_fibers(simt::SimdgroupEntry* entry, const simt::LaunchContext& launch,
+                  const simt::ThreadgroupContext& threadgroup, ThreadState& thread) noexcept;
   static void fiber_main(void* argument);
   // The stack pointer of what runs when `index` cannot go on: the next simdgroup, or after the last
   // one the first again, if all are at the same barrier; else the scheduler's own.
@@ -55,9 +60,13 @@ class SimdgroupScheduler {
   bool diverged_ = false;
   std::uint32_t site_ = 0;
   std::uint32_t other_site_ = 0;
+  std::array<std::uint32_t, 3> position_{}; // of that threadgroup
 };
 
 extern "C" void metalwright_simdgroup_barrier(simt::SimdgroupState* state, std::uint32_t site,
                                               std::uint32_t here, std::uint32_t all) noexcept;
+extern "C" void metalwright_simdgroup_diverged(simt::SimdgroupState* state,
+                                               const simt::ThreadgroupContext* threadgroup,
+                                               std::uint32_t site) noexcept;
 
 } // namespace metalwright::cpu

@@ -1,7 +1,9 @@
-// Clones the ways apart, and a condition that is known before the kernel begins.
+// Clones the ways apart.
 #include "simt/early_exits.h"
 
+#include "simt/conditions.h"
 #include "simt/launch.h"
+#include "simt/optimise.h"
 #include "simt/simdgroup_state.h"
 #include "simt/vector_builder.h"
 
@@ -11,11 +13,14 @@
 #include <llvm/IR/Dominators.h>
 #include <llvm/IR/IRBuilder.h>
 #include <llvm/IR/InstIterator.h>
+#include <llvm/IR/IntrinsicInst.h>
 #include <llvm/IR/Module.h>
+#include <llvm/IR/PatternMatch.h>
 #include <llvm/Transforms/Utils/BasicBlockUtils.h>
 #include <llvm/Transforms/Utils/Cloning.h>
 
 #include <cstddef>
+#include <utility>
 #include <vector>
 
 namespace metalwright::simt {
@@ -24,58 +29,53 @@ namespace {
 
 using llvm::Value;
 
-constexpr std::size_t kLongestCondition = 64; // instructions
 constexpr std::size_t kMostExits = 4;
-
-// What a value is computed from, in order, if that is the same for a whole threadgroup and can be
-// computed before the function begins.
-class Condition {
- public:
-  explicit Condition(llvm::Function& function) : function_(function) {}
-
-  bool collect(Value* value) {
-    if (llvm::isa<llvm::Constant>(value))
-      return true;
-    if (auto* argument = llvm::dyn_cast<llvm::Argument>(value))
-      return argument->getArgNo() < 2; // not the simdgroup's
-    auto* instruction = llvm::dyn_cast<llvm::Instruction>(value);
-    if (!instruction)
-      return false;
-    if (order_.contains(instruction))
-      return true;
-    if (order_.size() >= kLongestCondition || !can_be_first(*instruction))
-      return false;
-    for (Value* operand : instruction->operands())
-      if (!collect(operand))
-        return false;
-    order_.insert(instruction);
-    return true;
-  }
-
-  llvm::ArrayRef<llvm::Instruction*> instructions() const { return order_.getArrayRef(); }
-
- private:
-  bool can_be_first(const llvm::Instruction& instruction) const {
-    if (llvm::isa<llvm::PHINode>(instruction) || llvm::isa<llvm::AllocaInst>(instruction) ||
-        instruction.isTerminator())
-      return false;
-    const auto* load = llvm::dyn_cast<llvm::LoadInst>(&instruction);
-    if (load ? !load->isSimple() || !load->hasMetadata(llvm::LLVMContext::MD_invariant_load)
-             : instruction.mayReadOrWriteMemory())
-      return false;
-    // The first block runs always.
-    return instruction.getParent() == &function_.getEntryBlock() ||
-           llvm::isSafeToSpeculativelyExecute(&instruction);
-  }
-
-  llvm::Function& function_;
-  llvm::SmallSetVector<llvm::Instruction*, 32> order_;
-};
 
 struct Way {
   llvm::BranchInst* branch = nullptr;
   unsigned out = 0; // the successor
 };
+
+// In a function that runs only where the lanes `known` of `mask` are `is`: says so in the code, for
+// what the mask was made from as well.
+void know(Value* mask, const llvm::APInt& known, bool is) {
+  namespace pattern = llvm::PatternMatch;
+  auto* instruction = llvm::dyn_cast<llvm::Instruction>(mask);
+  if (!instruction || known.isZero())
+    return;
+  Value* first = nullptr;
+  Value* second = nullptr;
+  if (pattern::match(instruction, pattern::m_Not(pattern::m_Value(first)))) {
+    know(first, known, !is);
+  } else if (auto* shuffle = llvm::dyn_cast<llvm::ShuffleVectorInst>(instruction)) {
+    llvm::APInt of_first(known.getBitWidth(), 0);
+    for (unsigned i = 0; i < known.getBitWidth(); ++i)
+      if (const int from = shuffle->getMaskValue(i); known[i] && from >= 0)
+        if (static_cast<unsigned>(from) < known.getBitWidth())
+          of_first.setBit(static_cast<unsigned>(from));
+    if (shuffle->getOperand(0)->getType() == shuffle->getType())
+      know(shuffle->getOperand(0), of_first, is);
+  } else if (is ? pattern::match(instruction, pattern::m_LogicalAnd(pattern::m_Value(first),
+                                                                    pattern::m_Value(second)))
+                : pattern::match(instruction, pattern::m_LogicalOr(pattern::m_Value(first),
+                                                                   pattern::m_Value(second)))) {
+    know(first, known, is);
+    know(second, known, is);
+  }
+  // What is known, and of the other lanes what they are.
+  llvm::Type* type = mask->getType();
+  llvm::Constant* constant = llvm::ConstantInt::getBool(type, is);
+  if (known.isAllOnes()) {
+    instruction->replaceAllUsesWith(constant);
+    return;
+  }
+  llvm::SmallVector<int, 32> lanes;
+  for (unsigned i = 0; i < known.getBitWidth(); ++i)
+    lanes.push_back(static_cast<int>(known[i] ? known.getBitWidth() + i : i));
+  auto* both = new llvm::ShuffleVectorInst(instruction, constant, lanes, "",
+                                           instruction->getNextNode()->getIterator());
+  instruction->replaceUsesWithIf(both, [&](const llvm::Use& use) { return use.getUser() != both; });
+}
 
 bool reaches(llvm::BasicBlock* from, llvm::ArrayRef<llvm::CallInst*> barriers) {
   llvm::SmallSetVector<llvm::BasicBlock*, 16> reached;
@@ -101,7 +101,7 @@ std::optional<Way> find_way_out(llvm::Function& function,
       continue;
     for (unsigned out : {0u, 1u})
       if (!reaches(branch->getSuccessor(out), barriers) &&
-          Condition(function).collect(branch->getCondition()))
+          is_known_before(function, *branch->getCondition()))
         return Way{branch, out};
   }
   return std::nullopt;
@@ -116,113 +116,140 @@ void go_always(llvm::BranchInst& branch, unsigned way) {
   llvm::EliminateUnreachableBlocks(*block->getParent());
 }
 
-using Values = llvm::DenseMap<const Value*, Value*>;
-
-Value* value_of(const Values& values, Value* original) {
-  const auto found = values.find(original);
-  return found != values.end() ? found->second : original;
+// `mask` if it is known before the kernel begins, or a mask in which all lanes of it are.
+Value* known_before(llvm::Function& function, Value* mask) {
+  namespace pattern = llvm::PatternMatch;
+  if (is_known_before(function, *mask))
+    return mask;
+  Value* first = nullptr;
+  Value* second = nullptr;
+  if (!pattern::match(mask,
+                      pattern::m_LogicalAnd(pattern::m_Value(first), pattern::m_Value(second))))
+    return nullptr;
+  Value* found = known_before(function, first);
+  return found ? found : known_before(function, second);
 }
 
-// The same instruction at `builder`, of what its operands are there.
-llvm::Instruction* copy_at(llvm::IRBuilder<>& builder, const llvm::Instruction& original,
-                           Values& values) {
-  llvm::Instruction* made = builder.Insert(original.clone());
-  for (llvm::Use& operand : made->operands())
-    operand.set(value_of(values, operand.get()));
-  values[&original] = made;
+// What the mask of those at a barrier is made from: the one vector, whichever way led there.
+Value* mask_of(Value* bits) {
+  if (auto* phi = llvm::dyn_cast<llvm::PHINode>(bits)) {
+    Value* common = nullptr;
+    for (Value* incoming : phi->incoming_values()) {
+      Value* mask = llvm::isa<llvm::PHINode>(incoming) ? nullptr : mask_of(incoming);
+      if (!mask || (common && mask != common))
+        return nullptr;
+      common = mask;
+    }
+    return common;
+  }
+  Value* mask = nullptr;
+  namespace pattern = llvm::PatternMatch;
+  if (!pattern::match(bits, pattern::m_BitCast(pattern::m_Value(mask))) ||
+      !mask->getType()->isVectorTy() || !mask->getType()->getScalarType()->isIntegerTy(1))
+    return nullptr;
+  return mask;
+}
+
+// Where not all lanes reach a barrier, the only simdgroup ends, and the run time is told.
+void end_where_lanes_wait(llvm::Function& function, llvm::ArrayRef<llvm::CallInst*> barriers) {
+  llvm::Module& module = *function.getParent();
+  for (llvm::CallInst* barrier : barriers) {
+    llvm::IRBuilder<> builder(barrier);
+    Value* some = builder.CreateICmpNE(barrier->getArgOperand(2), barrier->getArgOperand(3));
+    llvm::Instruction* end = llvm::SplitBlockAndInsertIfThen(some, barrier->getIterator(), true);
+    builder.SetInsertPoint(end);
+    llvm::FunctionCallee diverged = module.getOrInsertFunction(
+        kSimdgroupDivergedFunction,
+        llvm::FunctionType::get(builder.getVoidTy(),
+                                {builder.getPtrTy(), builder.getPtrTy(), builder.getInt32Ty()},
+                                false));
+    builder.CreateCall(diverged,
+                       {function.getArg(2), function.getArg(1), barrier->getArgOperand(1)});
+    builder.CreateRetVoid();
+    end->eraseFromParent();
+    barrier->eraseFromParent();
+  }
+}
+
+// `rest` is what stays of the program that `exit` was.
+EarlyExit apart(llvm::Function* leaves, llvm::Function*& exit, llvm::Function* rest) {
+  EarlyExit made{leaves, exit};
+  exit->setName("exit");
+  rest->setName("rest");
+  for (llvm::Function* function : {exit, rest})
+    function->setLinkage(llvm::GlobalValue::InternalLinkage);
+  exit->addFnAttr(llvm::Attribute::NoInline);
+  exit = rest;
   return made;
 }
 
-// The condition at `builder`, for the threadgroup `k` behind that of `threadgroup` along x.
-Value* repeat(llvm::IRBuilder<>& builder, const llvm::Function& leaves, Value* launch,
-              Value* threadgroup, unsigned k) {
-  Values values{{leaves.getArg(0), launch}, {leaves.getArg(1), threadgroup}};
-  const llvm::DataLayout& layout = leaves.getParent()->getDataLayout();
-  for (const llvm::Instruction& original : leaves.getEntryBlock()) {
-    if (const auto* end = llvm::dyn_cast<llvm::ReturnInst>(&original))
-      return value_of(values, end->getReturnValue());
-    llvm::Instruction* made = copy_at(builder, original, values);
-    const auto* load = llvm::dyn_cast<llvm::LoadInst>(&original);
-    if (!load || k == 0)
-      continue;
-    llvm::APInt offset(64, 0);
-    const Value* base =
-        load->getPointerOperand()->stripAndAccumulateConstantOffsets(layout, offset, true);
-    if (base == leaves.getArg(1) && offset == offsetof(ThreadgroupContext, position))
-      values[&original] = builder.CreateAdd(made, builder.getInt32(k), "", true);
-  }
-  return nullptr;
+// A threadgroup takes it as a whole or not at all.
+std::optional<EarlyExit> take_off_branch(llvm::Function*& function,
+                                         llvm::ArrayRef<llvm::CallInst*> barriers) {
+  const std::optional<Way> way = find_way_out(*function, barriers);
+  if (!way)
+    return std::nullopt;
+  llvm::Function* leaves = make_condition(
+      *function, *way->branch->getCondition(), [&](llvm::IRBuilder<>& builder, Value* condition) {
+        return way->out == 0 ? condition : builder.CreateNot(condition);
+      });
+  if (!leaves)
+    return std::nullopt;
+  llvm::ValueToValueMapTy values;
+  llvm::Function* rest = llvm::CloneFunction(function, values);
+  const Value* copy = values[way->branch];
+  go_always(*const_cast<llvm::BranchInst*>(llvm::cast<llvm::BranchInst>(copy)), 1 - way->out);
+  go_always(*way->branch, way->out);
+  return apart(leaves, function, rest);
 }
 
-// Whether the condition reads more of a threadgroup than words whose meaning is known.
-bool is_of_words(const llvm::Function& leaves) {
-  const llvm::DataLayout& layout = leaves.getParent()->getDataLayout();
-  for (const llvm::Instruction& instruction : leaves.getEntryBlock()) {
-    const auto* load = llvm::dyn_cast<llvm::LoadInst>(&instruction);
-    if (!load)
+// Lanes of the only simdgroup that do not come to a barrier.
+std::optional<EarlyExit> take_off_lanes(llvm::Function*& function,
+                                        llvm::ArrayRef<llvm::CallInst*> barriers,
+                                        llvm::TargetMachine& target) {
+  for (llvm::CallInst* barrier : barriers) {
+    Value* mask = all_lanes_reach(barrier) ? nullptr : mask_of(barrier->getArgOperand(2));
+    auto* all = llvm::dyn_cast<llvm::ConstantInt>(barrier->getArgOperand(3));
+    mask = mask && all ? known_before(*function, mask) : nullptr;
+    if (!mask)
       continue;
-    llvm::APInt offset(64, 0);
-    const Value* base =
-        load->getPointerOperand()->stripAndAccumulateConstantOffsets(layout, offset, true);
-    if (base == leaves.getArg(1) && !load->getType()->isIntegerTy(32))
-      return false;
+    llvm::Function* leaves =
+        make_condition(*function, *mask, [&](llvm::IRBuilder<>& builder, Value* lanes) {
+          return builder.CreateICmpNE(builder.CreateBitCast(lanes, builder.getInt32Ty()), all);
+        });
+    if (!leaves)
+      continue;
+    llvm::ValueToValueMapTy values;
+    llvm::Function* rest = llvm::CloneFunction(function, values);
+    know(values[mask], all->getValue(), true);
+    simplify_vectors(*rest, target);
+    end_where_lanes_wait(*function, barriers);
+    EarlyExit made = apart(leaves, function, rest);
+    made.is_of_lanes = true;
+    return made;
   }
-  return true;
-}
-
-llvm::Function* make_condition(llvm::Function& function, const Way& way) {
-  Condition condition(function);
-  condition.collect(way.branch->getCondition());
-  llvm::LLVMContext& context = function.getContext();
-  llvm::IRBuilder<> builder(context);
-  llvm::Type* pointer = builder.getPtrTy();
-  llvm::Function* leaves = llvm::Function::Create(
-      llvm::FunctionType::get(builder.getInt1Ty(), {pointer, pointer}, false),
-      llvm::GlobalValue::InternalLinkage, "leaves", *function.getParent());
-  builder.SetInsertPoint(llvm::BasicBlock::Create(context, "", leaves));
-  Values values{{function.getArg(0), leaves->getArg(0)}, {function.getArg(1), leaves->getArg(1)}};
-  for (const llvm::Instruction* original : condition.instructions())
-    copy_at(builder, *original, values)->setDebugLoc({});
-  Value* result = value_of(values, way.branch->getCondition());
-  builder.CreateRet(way.out == 0 ? result : builder.CreateNot(result));
-  return leaves;
+  return std::nullopt;
 }
 
 } // namespace
 
-static std::optional<EarlyExit> take_off_early_exit(llvm::Function& function) {
-  const std::optional<StateUses> uses = uses_of_state(function);
-  if (!uses || uses->barriers.empty())
-    return std::nullopt;
-  const std::optional<Way> way = find_way_out(function, uses->barriers);
-  if (!way)
-    return std::nullopt;
-  EarlyExit exit;
-  exit.leaves = make_condition(function, *way);
-  if (!is_of_words(*exit.leaves)) {
-    exit.leaves->eraseFromParent();
-    return std::nullopt;
-  }
-  llvm::ValueToValueMapTy values;
-  exit.exit = llvm::CloneFunction(&function, values);
-  exit.exit->setName("exit");
-  exit.exit->setLinkage(llvm::GlobalValue::InternalLinkage);
-  exit.exit->addFnAttr(llvm::Attribute::NoInline);
-  const Value* copy = values[way->branch];
-  go_always(*const_cast<llvm::BranchInst*>(llvm::cast<llvm::BranchInst>(copy)), way->out);
-  go_always(*way->branch, 1 - way->out);
-  function.setName("rest");
-  function.setLinkage(llvm::GlobalValue::InternalLinkage);
-  return exit;
-}
-
-std::vector<EarlyExit> take_off_early_exits(llvm::Function& function) {
+std::vector<EarlyExit> take_off_early_exits(llvm::Function*& function, const Shape& shape,
+                                            llvm::TargetMachine& target) {
+  const bool is_single = shape.count() <= kSimdgroupSize;
   std::vector<EarlyExit> exits;
-  while (exits.size() < kMostExits)
-    if (const std::optional<EarlyExit> exit = take_off_early_exit(function))
-      exits.push_back(*exit);
-    else
+  while (exits.size() < kMostExits) {
+    const std::optional<StateUses> uses = uses_of_state(*function, is_single);
+    if (!uses || uses->barriers.empty())
       break;
+    std::optional<EarlyExit> exit = take_off_branch(function, uses->barriers);
+    if (exit && is_single)
+      simplify_vectors(*function, target);
+    else if (!exit && is_single)
+      exit = take_off_lanes(function, uses->barriers, target);
+    if (!exit)
+      break;
+    exits.push_back(*exit);
+  }
   return exits;
 }
 
@@ -248,8 +275,9 @@ llvm::Function& put_exits_before(llvm::ArrayRef<EarlyExit> exits, const Rest& re
   Value* any = builder.getInt32(0);
   for (std::size_t i = 0; i < exits.size(); ++i) {
     for (unsigned k = 0; k < rest.threadgroups; ++k) {
-      Value* bit = builder.CreateZExt(repeat(builder, *exits[i].leaves, launch, threadgroup, k),
-                                      builder.getInt32Ty());
+      Value* bit =
+          builder.CreateZExt(repeat_condition(builder, *exits[i].leaves, launch, threadgroup, k),
+                             builder.getInt32Ty());
       which[i] = builder.CreateOr(which[i], builder.CreateShl(bit, k));
     }
     any = builder.CreateOr(any, which[i]);

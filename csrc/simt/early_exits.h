@@ -1,26 +1,34 @@
-// Ways out of a kernel before its first barrier that a threadgroup takes as a whole or not at all:
-// `if (row >= rows) return;`, or a check of what the threadgroup reads.
+// Ways out of a kernel before its first barrier: `if (row >= rows) return;`, or a check of what the
+// threadgroup reads. Those that a threadgroup takes as a whole or not at all, and in threadgroups
+// of one simdgroup also those that some lanes take.
 #pragma once
 
 #include "simt/lane_function.h"
 
 #include <llvm/IR/Function.h>
+#include <llvm/Target/TargetMachine.h>
 
 #include <vector>
 
 namespace metalwright::simt {
 
 struct EarlyExit {
-  llvm::Function* leaves = nullptr; // bool (launch, threadgroup): whether the threadgroup does
-  llvm::Function* exit = nullptr;   // a SimdgroupEntry: what those do; it has no barriers
+  // bool (launch, threadgroup): whether the threadgroup does, or some lanes of it.
+  llvm::Function* leaves = nullptr;
+  // A SimdgroupEntry: what those threadgroups do. It has no barriers: where some lanes have left
+  // and others get to one, it tells the run time (kSimdgroupDivergedFunction) and ends.
+  llvm::Function* exit = nullptr;
+  bool is_of_lanes = false; // some lanes may leave and others stay
 };
 
-// Where such a way out makes all barriers stand in a branch: takes it off. What is left of
-// `function` is what threadgroups do that stay, so its barriers may stand in line and it can be cut
-// and joined; its name is no longer kEntryName.
+// Where such a way out makes all barriers stand in a branch, or keeps lanes from a barrier: takes
+// it off. `function` becomes what threadgroups do that stay, so its barriers may stand in line and
+// it can be cut and joined; its name is no longer kEntryName.
 // Several of them are taken off one after the other, as they come in the program.
-// Requires: a SimdgroupEntry that the vector builder made and that was optimised.
-std::vector<EarlyExit> take_off_early_exits(llvm::Function& function);
+// Requires: a SimdgroupEntry that the vector builder made and that was optimised, for a shape whose
+// size is known.
+std::vector<EarlyExit> take_off_early_exits(llvm::Function*& function, const Shape& shape,
+                                            llvm::TargetMachine& target);
 
 // How a function is called that does what is left.
 struct Rest {

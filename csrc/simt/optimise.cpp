@@ -328,4 +328,12 @@ void optimise_vectors(llvm::Module& module, llvm::TargetMachine& target, bool ha
     }
 }
 
+void simplify_vectors(llvm::Function& function, llvm::TargetMachine& target) {
+  Analyses analyses(target);
+  llvm::FunctionPassManager passes;
+  passes.addPass(llvm::InstCombinePass());
+  passes.addPass(llvm::SimplifyCFGPass());
+  passes.run(function, analyses.functions);
+}
+
 } // namespace metalwright::simt

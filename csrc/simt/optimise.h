@@ -36,4 +36,7 @@ void optimise_lanes(llvm::Module& module, llvm::TargetMachine& target, unsigned 
 // them, and becomes vectors.
 void optimise_vectors(llvm::Module& module, llvm::TargetMachine& target, bool has_chains = false);
 
+// Of such code, what follows from constants that have been put into it.
+void simplify_vectors(llvm::Function& function, llvm::TargetMachine& target);
+
 } // namespace metalwright::simt

@@ -160,15 +160,16 @@ build_simdgroups(llvm::Module& module, const air::EntryPoint& entry,
   if (llvm::Function* function = module.getFunction(kLaneFunction))
     function->eraseFromParent();
   air::verify_after(module, "vector_builder");
-  llvm::Function& function = *module.getFunction(kEntryName);
+  llvm::Function* entry_function = module.getFunction(kEntryName);
   const bool is_single = shape.is_known() && shape.count() <= kSimdgroupSize;
   if (is_single)
-    know_the_only_simdgroup(function, shape);
+    know_the_only_simdgroup(*entry_function, shape);
   optimise_vectors(module, target);
   air::verify_after(module, "optimise_vectors");
   std::vector<EarlyExit> exits;
   if (code.has_barrier && shape.is_known())
-    exits = take_off_early_exits(function);
+    exits = take_off_early_exits(entry_function, shape, target);
+  llvm::Function& function = *entry_function;
   for (const EarlyExit& early : exits)
     for (llvm::CallInst* cut : cuts_in(*early.exit))
       cut->eraseFromParent();
@@ -212,9 +213,15 @@ build_simdgroups(llvm::Module& module, const air::EntryPoint& entry,
     rest.threadgroups = code.threadgroups;
     put_exits_before(exits, rest, shape);
     air::verify_after(module, "early exit");
-    const Remark remark{
-        {}, 0, "a way out before the barriers that whole threadgroups take: a program of its own"};
-    code.remarks.insert(code.remarks.end(), exits.size(), remark);
+    for (const EarlyExit& early : exits)
+      code.remarks.push_back(
+          {{},
+           0,
+           early.is_of_lanes
+               ? "a way out before the barriers that threads take: threadgroups of which some do "
+                 "have a program of their own"
+               : "a way out before the barriers that whole threadgroups take: a program of its "
+                 "own"});
   }
   if (shape.streams != 0) {
     code.streams = stream_stores(function, shape.streams);

@@ -15,8 +15,8 @@ static bool is_barrier(const llvm::CallInst& call) {
   return callee && callee->getName() == kSimdgroupBarrierFunction;
 }
 
-static bool all_lanes_reach(const llvm::CallInst& barrier) {
-  return barrier.getArgOperand(2) == barrier.getArgOperand(3);
+bool all_lanes_reach(const llvm::CallInst* barrier) {
+  return barrier->getArgOperand(2) == barrier->getArgOperand(3);
 }
 
 std::optional<ContextUses> uses_of_context(llvm::Argument& context) {
@@ -47,13 +47,13 @@ std::optional<ContextUses> uses_of_context(llvm::Argument& context) {
   return is_simple ? std::optional(std::move(uses)) : std::nullopt;
 }
 
-std::optional<StateUses> uses_of_state(llvm::Function& function) {
+std::optional<StateUses> uses_of_state(llvm::Function& function, bool lanes_may_part) {
   const std::optional<ContextUses> all = uses_of_context(*function.getArg(2));
   if (!all)
     return std::nullopt;
   StateUses uses;
   for (llvm::CallInst* call : all->calls) {
-    if (!is_barrier(*call) || !all_lanes_reach(*call))
+    if (!is_barrier(*call) || !(lanes_may_part || all_lanes_reach(call)))
       return std::nullopt;
     uses.barriers.push_back(call);
   }

@@ -22,13 +22,17 @@ struct ContextUses {
 std::optional<ContextUses> uses_of_context(llvm::Argument& context);
 
 struct StateUses {
-  std::vector<llvm::CallInst*> barriers; // all of which all 32 lanes reach
+  std::vector<llvm::CallInst*> barriers; // all of which all lanes reach
   std::vector<llvm::LoadInst*> indices;  // loads of the simdgroup's index
   std::vector<llvm::LoadInst*> lanes;    // loads of how many threads it has
 };
 
 // None if the function does something else with its state than what is listed and reading the
-// address of the memory that simdgroups share, or has a barrier that some lanes may not reach.
-std::optional<StateUses> uses_of_state(llvm::Function& function);
+// address of the memory that simdgroups share, or has a barrier that some lanes may not reach,
+// unless `lanes_may_part`.
+std::optional<StateUses> uses_of_state(llvm::Function& function, bool lanes_may_part = false);
+
+// Of a call in it.
+bool all_lanes_reach(const llvm::CallInst* barrier);
 
 } // namespace metalwright::simt

@@ -35,6 +35,9 @@ struct Refusal {
 // Waits for the threadgroup's other simdgroups: (simdgroup, site, mask of the lanes that are there,
 // mask of all lanes).
 inline constexpr const char* kSimdgroupBarrierFunction = "metalwright.simdgroup_barrier";
+// void (state, threadgroup, site): the simdgroup ends, and some lanes wait at a barrier that others
+// do not come to.
+inline constexpr const char* kSimdgroupDivergedFunction = "metalwright.simdgroup_diverged";
 
 using Parts = llvm::SmallVector<llvm::Value*, 4>;
 

@@ -86,6 +86,8 @@ def test_engines_agree(name: str, size: int, groups: int, monkeypatch) -> None:
     flags = random.integers(0, 8, groups).astype(np.int32)
     flags[:8] &= ~3
     flags[16:24] |= 3
+    # Who comes to the first barrier is known before the kernel begins.
+    alone = name == "some threads" and size <= 32
     found = []
     for engine in ("simdgroup", "checked"):
         monkeypatch.setenv("METALWRIGHT_CPU_ENGINE", engine)
@@ -99,12 +101,80 @@ def test_engines_agree(name: str, size: int, groups: int, monkeypatch) -> None:
         found.append((out, counter))
         if engine == "simdgroup":
             how = kernel.explain()
-            assert ("a program of its own" in how) == (name in APART), how
+            assert ("a program of its own" in how) == (name in APART or alone), how
+            assert ("a program of their own" in how) == alone, how
             assert ("its own (2 of them)" in how) == (name == "two ways out"), how
             if name in ("a row that is not there", "something for each thread"):
                 assert ("threadgroups at a time" in how) == (groups == GROUPS), how
     np.testing.assert_array_equal(found[0][0], found[1][0])
     np.testing.assert_array_equal(found[0][1], found[1][1])
+
+
+# In threadgroups of one simdgroup, threads that leave before a barrier.
+ALONE = {
+    "one way out": f"if (in[gid] < 0) {{ out[gid] = -in[gid]; return; }} {WORK}",
+    "two conditions": f"""
+  if (in[gid] < 0 || flags[gid] > 7) {{ out[gid] = int(t) + a; return; }} {WORK}""",
+    "an index": f"""
+  int index = in[gid] < -2000 ? in[gid] + 4000 : in[gid];
+  if (index < 0 || index >= 1000) {{
+    atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+    return;
+  }}
+  a += flags[index]; {WORK}""",
+    "one after the other": f"""
+  if (in[gid] < 0) {{ out[gid] = 1; return; }}
+  if (flags[gid] > 7) {{ out[gid] = 2; return; }} {WORK}""",
+    "a row and a thread": f"""
+  if (flags[place * size] > 70) {{ out[gid] = a * 2; return; }}
+  if (in[gid] < 0) {{ out[gid] = 1; return; }} {WORK}""",
+    "those who stay": f"if (in[gid] >= 0 && flags[gid] < 8) {{ {WORK} }} else out[gid] = 3;",
+}
+
+
+@pytest.mark.parametrize("groups", [GROUPS, GROUPS + 1])
+@pytest.mark.parametrize("size", [32, 21, 16])
+@pytest.mark.parametrize("name", ALONE)
+def test_threads_that_leave(name: str, size: int, groups: int, monkeypatch) -> None:
+    """Nobody, whole threadgroups, and some threads of one, which is an error."""
+    random = np.random.default_rng(8)
+    inputs = random.integers(0, 1000, groups * size).astype(np.int32)
+    flags = random.integers(0, 8, groups * size).astype(np.int32)
+    text = source(ALONE[name]) + f"// {size} {groups}"
+    leaving = np.array([3, 17, 18, 30])
+
+    def run(engine: str) -> list:
+        monkeypatch.setenv("METALWRIGHT_CPU_ENGINE", engine)
+        kernel = metalwright.compile(text, device="cpu", file_name=engine).kernel("k")
+        found: list = []
+        for who in ("nobody", "threadgroups", "a thread"):
+            given, marks = inputs.copy(), flags.copy()
+            if who == "threadgroups":
+                given.reshape(groups, size)[leaving] = -5
+                marks.reshape(groups, size)[leaving + 1] = 90 if "row" in name else 7
+            if who == "a thread":
+                given[19 * size + 4] = -3
+            out, counter = np.full(groups * size, -7, np.int32), np.zeros(1, np.int32)
+            arguments = (given, marks, out, counter, groups * size)
+            try:
+                kernel(*arguments, threads=groups * size, group_size=size, arg_casts="int32")
+                found += [out, counter]
+            except metalwright.DispatchError as error:
+                found.append(f"{error.code} {str(error).replace(engine, '')}")
+        # Masks that are merged from several ways are not followed.
+        if engine == "simdgroup" and name not in ("two conditions", "one after the other"):
+            how = kernel.explain()
+            assert "a program of their own" in how, how
+            assert ("threadgroups at a time" in how) == (groups == GROUPS), how
+        return found
+
+    ours, checked = run("simdgroup"), run("checked")
+    assert len(ours) == len(checked) == 5
+    for mine, theirs in zip(ours[:4], checked[:4], strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    assert ours[4].startswith("divergent-barrier"), ours[4]
+    assert "(19, 0, 0)" in ours[4], ours[4]
+    assert checked[4].startswith("divergent-barrier"), checked[4]
 
 
 def test_rows_of_threadgroups(monkeypatch) -> None:
