@@ -109,6 +109,34 @@ class SharedLoops {
     });
   }
 
+  // Vectors that go around the loop become scalars: several threadgroups' become new vectors later.
+  static void split_vectors(llvm::Loop& loop) {
+    llvm::SmallVector<llvm::PHINode*, 4> vectors;
+    for (llvm::PHINode& phi : loop.getHeader()->phis())
+      if (llvm::isa<llvm::FixedVectorType>(phi.getType()) &&
+          !LaneAnalysis::is_matrix(phi.getType()))
+        vectors.push_back(&phi);
+    for (llvm::PHINode* phi : vectors) {
+      auto* type = llvm::cast<llvm::FixedVectorType>(phi->getType());
+      llvm::IRBuilder<> builder(&*loop.getHeader()->getFirstInsertionPt());
+      llvm::SmallVector<llvm::PHINode*, 4> elements;
+      llvm::Value* whole = llvm::PoisonValue::get(type);
+      for (unsigned i = 0; i < type->getNumElements(); ++i) {
+        elements.push_back(
+            llvm::PHINode::Create(type->getElementType(), 2, "", phi->getIterator()));
+        whole = builder.CreateInsertElement(whole, elements.back(), i);
+      }
+      for (unsigned k = 0; k < phi->getNumIncomingValues(); ++k) {
+        builder.SetInsertPoint(phi->getIncomingBlock(k)->getTerminator());
+        for (unsigned i = 0; i < elements.size(); ++i)
+          elements[i]->addIncoming(builder.CreateExtractElement(phi->getIncomingValue(k), i),
+                                   phi->getIncomingBlock(k));
+      }
+      phi->replaceAllUsesWith(whole);
+      phi->eraseFromParent();
+    }
+  }
+
   bool share(llvm::Loop& loop) {
     llvm::BasicBlock* exit = loop.getUniqueExitBlock();
     std::uint64_t size = used_;
@@ -121,6 +149,7 @@ class SharedLoops {
     if (size > kSharedMemory)
       return false;
     used_ = size;
+    split_vectors(loop);
     remarks_.push_back(remark_at(loop.getStartLoc(),
                                  "a loop in which all threads of the threadgroup compute the same: "
                                  "the first simdgroup runs it, the others read its results"));
