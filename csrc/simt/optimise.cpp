@@ -296,7 +296,7 @@ void optimise_lanes(llvm::Module& module, llvm::TargetMachine& target, unsigned 
 
 static constexpr unsigned kStackAlignment = 64; // a register of the widest machines
 
-void optimise_vectors(llvm::Module& module, llvm::TargetMachine& target, bool has_chains) {
+void optimise_vectors(llvm::Module& module, llvm::TargetMachine& target, const VectorRun& run) {
   set_target(module, target);
   Analyses analyses(target);
   llvm::FunctionPassManager passes;
@@ -309,8 +309,8 @@ void optimise_vectors(llvm::Module& module, llvm::TargetMachine& target, bool ha
     loops.addPass(llvm::LICMPass(llvm::LICMOptions()));
     passes.addPass(llvm::createFunctionToLoopPassAdaptor(std::move(loops), true));
   }
-  passes.addPass(llvm::GVNPass());
-  if (has_chains)
+  passes.addPass(llvm::GVNPass(llvm::GVNOptions().setLoadPRE(run.may_part_loads)));
+  if (run.has_chains)
     passes.addPass(llvm::SLPVectorizerPass());
   passes.addPass(llvm::InstCombinePass());
   passes.addPass(llvm::ADCEPass());

@@ -31,10 +31,16 @@ void inline_body(llvm::Function& entry);
 // `threads` in each threadgroup, if these are whole simdgroups and several of them, else 0.
 void optimise_lanes(llvm::Module& module, llvm::TargetMachine& target, unsigned threads);
 
+struct VectorRun {
+  // What is computed once for a threadgroup stands there several times, for several of them, and
+  // becomes vectors.
+  bool has_chains = false;
+  // A load may become the value that was stored there on some of the ways to it.
+  bool may_part_loads = true;
+};
+
 // Vector code: what optimise() does but for finding vectors. Marks its functions as ordered.
-// `has_chains`: what is computed once for a threadgroup stands there several times, for several of
-// them, and becomes vectors.
-void optimise_vectors(llvm::Module& module, llvm::TargetMachine& target, bool has_chains = false);
+void optimise_vectors(llvm::Module& module, llvm::TargetMachine& target, const VectorRun& run);
 
 // Of such code, what follows from constants that have been put into it.
 void simplify_vectors(llvm::Function& function, llvm::TargetMachine& target);

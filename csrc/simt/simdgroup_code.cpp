@@ -164,7 +164,8 @@ build_simdgroups(llvm::Module& module, const air::EntryPoint& entry,
   const bool is_single = shape.is_known() && shape.count() <= kSimdgroupSize;
   if (is_single)
     know_the_only_simdgroup(*entry_function, shape);
-  optimise_vectors(module, target);
+  // What a shared loop gives stays a load, which all simdgroups do.
+  optimise_vectors(module, target, {.may_part_loads = !has_shared_loop});
   air::verify_after(module, "optimise_vectors");
   std::vector<EarlyExit> exits;
   if (code.has_barrier && shape.is_known())
@@ -206,7 +207,7 @@ build_simdgroups(llvm::Module& module, const air::EntryPoint& entry,
   if (code.is_joined || code.threadgroups > 1) {
     join_trees(function);
     air::verify_after(module, "one program for all simdgroups");
-    optimise_vectors(module, target, code.threadgroups > 1);
+    optimise_vectors(module, target, {.has_chains = code.threadgroups > 1});
     air::verify_after(module, "optimise_vectors");
   }
   if (!exits.empty()) {

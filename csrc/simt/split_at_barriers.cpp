@@ -20,7 +20,9 @@
 #include <llvm/Transforms/Utils/BasicBlockUtils.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <optional>
+#include <utility>
 #include <vector>
 
 namespace metalwright::simt {
@@ -56,6 +58,7 @@ class Splitter {
     if (!barriers_are_in_line() || !memory_suffices())
       return false;
     cut();
+    find_shared_results();
     find_different();
     build_loops();
     const llvm::PostDominatorTree post_dominators(function_);
@@ -162,6 +165,59 @@ class Splitter {
 
   // ------------------------------------------------------------------ what differs
 
+  // Loads of what the first simdgroup has computed for all (shared_loops.h). Behind the loop it
+  // does not change any more.
+  void find_shared_results() {
+    const std::optional<ContextUses> state = uses_of_context(*function_.getArg(2));
+    for (const auto& [offset, memory] : state->loads) {
+      if (offset != offsetof(SimdgroupState, shared))
+        continue;
+      std::vector<std::pair<llvm::Value*, std::uint64_t>> open{{memory, 0}};
+      while (!open.empty()) {
+        const auto [pointer, place] = open.back();
+        open.pop_back();
+        for (llvm::User* user : pointer->users()) {
+          auto* load = llvm::dyn_cast<llvm::LoadInst>(user);
+          auto* address = llvm::dyn_cast<llvm::GetElementPtrInst>(user);
+          llvm::APInt distance(64, place);
+          if (load && load->isSimple())
+            shared_results_[load] = place;
+          else if (address && address->getPointerOperand() == pointer &&
+                   address->accumulateConstantOffset(layout_, distance))
+            open.emplace_back(address, distance.getZExtValue());
+        }
+      }
+    }
+  }
+
+  bool is_shared_result(const llvm::Value* value) const {
+    const auto* load = llvm::dyn_cast<llvm::LoadInst>(value);
+    return load && shared_results_.contains(load);
+  }
+
+  // In a region behind that of the loop.
+  llvm::Value* reload(Region& region, llvm::Instruction& result) {
+    llvm::Value*& made = region.known[&result];
+    if (made)
+      return made;
+    llvm::Type* pointer = builder_.getPtrTy();
+    if (!shared_) {
+      builder_.SetInsertPoint(start_->getTerminator());
+      shared_ = builder_.CreateLoad(
+          pointer, builder_.CreateConstInBoundsGEP1_64(builder_.getInt8Ty(), function_.getArg(2),
+                                                       offsetof(SimdgroupState, shared)));
+    }
+    const auto* load = llvm::cast<llvm::LoadInst>(&result);
+    builder_.SetInsertPoint(region.before->getTerminator());
+    llvm::Instruction* again =
+        builder_.CreateAlignedLoad(result.getType(),
+                                   builder_.CreateConstInBoundsGEP1_64(
+                                       builder_.getInt8Ty(), shared_, shared_results_.lookup(load)),
+                                   load->getAlign());
+    once_.insert(again);
+    return made = again;
+  }
+
   // From one simdgroup to the next: the index, private memory, what has an effect or may see that
   // of another instruction, and all that follows from these.
   void find_different() {
@@ -179,8 +235,9 @@ class Splitter {
         bool is_written = was_written || written.contains(block);
         for (llvm::Instruction& instruction : *block) {
           const auto* load = llvm::dyn_cast<llvm::LoadInst>(&instruction);
-          const bool sees_writes =
-              instruction.mayReadFromMemory() && is_written && !is_invariant_load(instruction);
+          const bool sees_writes = instruction.mayReadFromMemory() && is_written &&
+                                   !is_invariant_load(instruction) &&
+                                   !is_shared_result(&instruction);
           if (llvm::isa<llvm::AllocaInst>(instruction) || instruction.mayHaveSideEffects() ||
               (load && !load->isSimple()) || sees_writes ||
               (llvm::isa<llvm::CallBase>(instruction) &&
@@ -277,15 +334,19 @@ class Splitter {
       const bool runs_always = post_dominators.dominates(block, region.first);
       for (llvm::Instruction& instruction : llvm::make_early_inc_range(*block)) {
         if (instruction.isTerminator() || llvm::isa<llvm::PHINode>(instruction) ||
-            different_.contains(&instruction) ||
+            different_.contains(&instruction) || is_shared_result(&instruction) ||
             !(runs_always || llvm::isSafeToSpeculativelyExecute(&instruction)))
           continue;
         const bool is_known = llvm::all_of(instruction.operands(), [&](const llvm::Use& operand) {
           const auto* value = llvm::dyn_cast<llvm::Instruction>(operand.get());
-          return !value || once_.contains(value);
+          return !value || once_.contains(value) ||
+                 (is_shared_result(value) && !is_here(region, *value));
         });
         if (!is_known)
           continue;
+        for (llvm::Use& operand : instruction.operands())
+          if (is_shared_result(operand.get()))
+            operand.set(reload(region, *llvm::cast<llvm::Instruction>(operand.get())));
         instruction.moveBefore(region.before->getTerminator());
         once_.insert(&instruction);
       }
@@ -344,6 +405,8 @@ class Splitter {
       return &value;
     if (const auto found = region.known.find(&value); found != region.known.end())
       return found->second;
+    if (is_shared_result(&value))
+      return reload(region, value);
     llvm::Value* made = nullptr;
     if (llvm::is_contained(uses_.indices, &value))
       made = region.index;
@@ -381,7 +444,7 @@ class Splitter {
 
   // Whether few instructions compute it from what every region has.
   bool is_cheap(llvm::Instruction& value, unsigned& budget) const {
-    if (once_.contains(&value) || is_special(value))
+    if (once_.contains(&value) || is_special(value) || is_shared_result(&value))
       return true;
     if (budget == 0 || llvm::isa<llvm::PHINode>(value) || llvm::isa<llvm::CallBase>(value) ||
         !(is_invariant_load(value) ||
@@ -464,6 +527,8 @@ class Splitter {
   std::vector<Region> regions_;
   llvm::DenseMap<const llvm::BasicBlock*, std::size_t> region_of_;
   llvm::DenseSet<const llvm::Instruction*> different_;
+  llvm::DenseMap<const llvm::LoadInst*, std::uint64_t> shared_results_; // where these lie
+  llvm::Value* shared_ = nullptr;                                       // that memory
   llvm::DenseSet<const llvm::Instruction*> once_; // computed before a loop over simdgroups
   llvm::DenseMap<llvm::AllocaInst*, llvm::AllocaInst*> arrays_;
   llvm::DenseMap<llvm::AllocaInst*, std::uint64_t> strides_;
