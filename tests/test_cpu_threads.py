@@ -157,6 +157,27 @@ def test_threads_that_meet(torch: str) -> None:
 
 
 @pytest.mark.parametrize("torch", ["", TORCH], ids=["own", "team"])
+def test_dispatches_that_meet(torch: str) -> None:
+    """What one thread adds without atomic operations is not lost to another dispatch."""
+    script = """
+        sums, count = np.zeros(7, np.float32), np.zeros(1, np.int32)
+        def add():
+            for _ in range(100):
+                kernels.meet(sums, count, threads=N, group_size=256)
+        others = [threading.Thread(target=add) for _ in range(3)]
+        for other in others:
+            other.start()
+        for other in others:
+            other.join()
+        assert count[0] == 300 * N, count
+        explained = kernels.meet.explain()
+        assert 'with atomic operations as plain ones' in explained, explained
+        print('right')
+    """.replace("\n        ", "\n")
+    assert output(BEGIN, torch, script) == ["right"]
+
+
+@pytest.mark.parametrize("torch", ["", TORCH], ids=["own", "team"])
 @pytest.mark.parametrize("how", ["deadline", "interrupt", "fault"])
 def test_what_goes_wrong_on_any_thread_ends_the_dispatch_alone(torch: str, how: str) -> None:
     script = f"""

@@ -2,6 +2,7 @@
 #include "cpu/kernel.h"
 
 #include "air/function_constants.h"
+#include "cpu/atomic_section.h"
 #include "cpu/check_dispatch.h"
 #include "cpu/checked_dispatch.h"
 #include "cpu/target.h"
@@ -160,13 +161,13 @@ std::unique_ptr<CpuKernel::Variant> CpuKernel::load(simt::KernelCode code,
 }
 
 const CpuKernel::Variant& CpuKernel::variant(const simt::Shape& shape) {
-  if (!prepared_ && shape.streams != 0) {
-    std::unique_ptr<Variant>& streaming = variants_[shape];
-    if (!streaming) {
-      streaming = load(code_for(shape), shape);
-      streaming->reason = general_->reason;
+  if (!prepared_ && shape != simt::Shape{}) {
+    std::unique_ptr<Variant>& special = variants_[shape];
+    if (!special) {
+      special = load(code_for(shape), shape);
+      special->reason = general_->reason;
     }
-    return *streaming;
+    return *special;
   }
   // Code for the whole grid does not go together with code for its edge.
   const bool is_loop = general_ && general_->executable.engine == simt::Engine::vector_loop;
@@ -253,18 +254,19 @@ simt::SlotSet CpuKernel::streams(const simt::LaunchContext& launch,
 // Threadgroups for each thread of the pool below which it is better to share them out one by one.
 static constexpr std::uint64_t kLeastTogether = 4 * simt::kThreadgroupsTogether;
 
-CpuKernel::Plan CpuKernel::plan(const simt::LaunchContext& launch, const Dispatch& dispatch) {
+CpuKernel::Plan CpuKernel::plan(const simt::LaunchContext& launch, const Dispatch& dispatch,
+                                bool is_alone) {
+  Plan wanted;
+  wanted.shape.is_alone = is_alone;
   if (!prepared_) {
-    simt::Shape shape;
-    shape.streams = streams(launch, dispatch);
-    if (shape.streams == 0)
+    wanted.shape.streams = streams(launch, dispatch);
+    if (wanted.shape == simt::Shape{})
       return {{}, general_.get(), general_.get()};
     const std::lock_guard lock(shared_->mutex);
-    const Variant* streaming = &variant(shape);
+    wanted.whole = wanted.edge = &variant(wanted.shape);
     const std::lock_guard plan_lock(plan_mutex_);
-    return last_plan_ = {shape, streaming, streaming};
+    return last_plan_ = wanted;
   }
-  Plan wanted;
   std::copy_n(launch.dispatch_threads_per_threadgroup, 3, wanted.shape.threads.begin());
   bool has_whole = true;
   bool has_edge = false;
@@ -294,6 +296,7 @@ CpuKernel::Plan CpuKernel::plan(const simt::LaunchContext& launch, const Dispatc
     const std::lock_guard lock(shared_->mutex);
     simt::Shape any;
     any.large_buffers = wanted.shape.large_buffers;
+    any.is_alone = is_alone;
     any.one_row = wanted.shape.threads[1] * wanted.shape.threads[2] == 1;
     if (has_edge)
       wanted.edge = &variant(any);
@@ -337,7 +340,7 @@ unsigned CpuKernel::choose_helpers(unsigned most, double threads) {
 Timing CpuKernel::dispatch(const Dispatch& dispatch) {
   simt::LaunchContext launch;
   fill_launch({name_, arguments_, max_threads_, static_threadgroup_memory_}, dispatch, launch);
-  const Plan code = plan(launch, dispatch);
+  const Plan code = plan(launch, dispatch, false);
   const double threads = static_cast<double>(launch.threads_per_grid[0]) *
                          launch.threads_per_grid[1] * launch.threads_per_grid[2];
 
@@ -361,8 +364,8 @@ Timing CpuKernel::dispatch(const Dispatch& dispatch) {
   constexpr double kUnit = 20'000; // nanoseconds
   const double per_unit = std::min(kUnit / cost, threads / (pool.width() * 8.0));
   const double least = kUnit / 8 / cost;
-  GridJob job(code.whole->executable, code.edge->executable, launch, supervision,
-              static_cast<std::uint64_t>(std::max({1.0, per_unit, least})));
+  const auto threads_per_unit = static_cast<std::uint64_t>(std::max({1.0, per_unit, least}));
+  GridJob job(code.whole->executable, code.edge->executable, launch, supervision, threads_per_unit);
   const double expected = threads * cost;
   unsigned helpers = 0;
   if (job.units() > 1 && (known_cost == 0 || expected > 2 * kUnit))
@@ -385,15 +388,26 @@ Timing CpuKernel::dispatch(const Dispatch& dispatch) {
     return timing;
   }
   timing.runs.reserve(dispatch.repeats);
+  std::optional<GridJob> job_alone; // with atomic operations that are plain ones
   timing.start = static_cast<double>(begin) * 1e-9;
   std::int64_t last = begin;
   for (unsigned repeat = 0; repeat < dispatch.repeats; ++repeat) {
     const unsigned chosen = choose_helpers(helpers, threads);
+    const bool is_alone = may_contend_ && chosen == 0 && helpers > 0;
+    if (is_alone && !job_alone) {
+      const Plan alone = plan(launch, dispatch, true);
+      job_alone.emplace(alone.whole->executable, alone.edge->executable, launch, supervision,
+                        threads_per_unit);
+      if (repeat == 0) // compiling is not part of it
+        timing.start = static_cast<double>(now_nanoseconds()) * 1e-9;
+    }
+    const AtomicSection section(may_contend_, is_alone);
+    GridJob& run = section.is_alone() ? *job_alone : job;
     const std::int64_t start = now_nanoseconds();
-    pool.run(job, chosen);
+    pool.run(run, chosen);
     last = now_nanoseconds();
     if (supervision.failure.any())
-      fail(supervision.failure, dispatch, job.failed());
+      fail(supervision.failure, dispatch, run.failed());
     timing.runs.push_back(static_cast<double>(last - start) * 1e-9);
     if (may_contend_ && helpers > 0)
       adapt(clock_cost_[chosen == 0 ? 0 : 1],
@@ -471,7 +485,7 @@ simt::KernelCode CpuKernel::code_for(const simt::Shape& shape) const {
   std::string reason;
   return prepared_ ? lower(shape, reason)
                    : simt::lower_to_loop(simt::prepare_kernel(specialise().entry, host_target()),
-                                         host_target(), shape.streams);
+                                         host_target(), shape);
 }
 
 bool CpuKernel::with_lines(const Variant& variant,
@@ -666,6 +680,9 @@ std::string CpuKernel::describe_streams(simt::SlotSet streams) const {
   return names.empty() ? "" : "stores that leave the cache out: " + names + "\n";
 }
 
+static constexpr const char* kAloneText =
+    "on one thread, where that is faster, with atomic operations as plain ones:\n";
+
 std::string CpuKernel::explain() {
   const std::lock_guard lock(shared_->mutex);
   auto describe = [this](const Variant& variant) {
@@ -699,9 +716,13 @@ std::string CpuKernel::explain() {
   std::string text;
   if (!prepared_) {
     text = describe(*general_);
-    for (const auto& [shape, variant] : variants_)
-      text += "for results of " + std::to_string(kLeastStreamed >> 20) + " MiB and more:\n" +
-              describe(*variant);
+    for (const auto& [shape, variant] : variants_) {
+      if (shape.streams != 0)
+        text += "for results of " + std::to_string(kLeastStreamed >> 20) + " MiB and more:\n";
+      if (shape.is_alone)
+        text += kAloneText;
+      text += describe(*variant);
+    }
   } else {
     if (variants_.empty() && !general_)
       variant(usual_shape());
@@ -712,6 +733,8 @@ std::string CpuKernel::explain() {
                                      std::to_string(shape.threads[1]) + " x " +
                                      std::to_string(shape.threads[2]) + ":\n"
                                : "threadgroups of any size:\n";
+      if (shape.is_alone)
+        text += kAloneText;
       text += describe(*variant);
     }
   }

@@ -76,7 +76,8 @@ class CpuKernel final : public Kernel {
   // Those of its buffers whose stores should leave the cache out in this dispatch.
   simt::SlotSet streams(const simt::LaunchContext& launch, const Dispatch& dispatch) const;
   std::string describe_streams(simt::SlotSet streams) const;
-  Plan plan(const simt::LaunchContext& launch, const Dispatch& dispatch);
+  // `is_alone`: see Shape.
+  Plan plan(const simt::LaunchContext& launch, const Dispatch& dispatch, bool is_alone);
   // Both with the module's lock held.
   const Variant& variant(const simt::Shape& shape);
   simt::KernelCode lower(const simt::Shape& shape, std::string& reason) const;

@@ -24,6 +24,7 @@
 #include <llvm/IR/InstIterator.h>
 #include <llvm/MC/MCSubtargetInfo.h>
 #include <llvm/Transforms/Utils/Cloning.h>
+#include <llvm/Transforms/Utils/LowerAtomic.h>
 
 #include <set>
 
@@ -263,6 +264,17 @@ KernelCode start(const PreparedKernel& kernel, Engine engine) {
   return code;
 }
 
+// Of code in its final form.
+void make_atomics_plain(llvm::Module& module) {
+  for (llvm::Function& function : module)
+    for (llvm::Instruction& instruction : llvm::make_early_inc_range(llvm::instructions(function)))
+      if (auto* change = llvm::dyn_cast<llvm::AtomicRMWInst>(&instruction))
+        llvm::lowerAtomicRMWInst(change);
+      else if (auto* exchange = llvm::dyn_cast<llvm::AtomicCmpXchgInst>(&instruction))
+        llvm::lowerAtomicCmpXchgInst(exchange);
+  air::verify_after(module, "make_atomics_plain");
+}
+
 KernelCode finish(KernelCode code, PreparedKernel& kernel) {
   for (const auto& [global, offset] : kernel.layout.variables)
     global->eraseFromParent();
@@ -272,7 +284,7 @@ KernelCode finish(KernelCode code, PreparedKernel& kernel) {
 
 } // namespace
 
-KernelCode lower_to_loop(PreparedKernel kernel, llvm::TargetMachine& target, SlotSet streams) {
+KernelCode lower_to_loop(PreparedKernel kernel, llvm::TargetMachine& target, const Shape& shape) {
   KernelCode code = start(kernel, Engine::vector_loop);
   const VectorLoop loop =
       build_vector_loop(*kernel.module, kernel.entry, kernel.layout, has_masks(target));
@@ -283,10 +295,12 @@ KernelCode lower_to_loop(PreparedKernel kernel, llvm::TargetMachine& target, Slo
   inline_body(*kernel.module->getFunction(kEntryName));
   adopt_scope(*kernel.module->getFunction(kEntryName)); // it has the loop's code now
   air::verify_after(*kernel.module, "optimise");
-  if (streams != 0) {
-    code.streams = stream_stores(*kernel.module->getFunction(kEntryName), streams);
+  if (shape.streams != 0) {
+    code.streams = stream_stores(*kernel.module->getFunction(kEntryName), shape.streams);
     air::verify_after(*kernel.module, "stream_stores");
   }
+  if (shape.is_alone)
+    make_atomics_plain(*kernel.module);
   return finish(std::move(code), kernel);
 }
 
@@ -323,6 +337,8 @@ std::variant<KernelCode, Refusal> lower_to_simdgroups(PreparedKernel kernel, con
   code.is_cut = std::get<SimdgroupCode>(made).is_cut;
   code.threadgroups = std::get<SimdgroupCode>(made).threadgroups;
   code.remarks = std::move(std::get<SimdgroupCode>(made).remarks);
+  if (shape.is_alone)
+    make_atomics_plain(*kernel.module);
   return finish(std::move(code), kernel);
 }
 

@@ -62,8 +62,10 @@ struct KernelCode {
 // operands that none takes.
 bool is_supported_intrinsic(llvm::StringRef name);
 
-// vector_loop: requires that nothing talks across lanes. `streams`: see Shape.
-KernelCode lower_to_loop(PreparedKernel kernel, llvm::TargetMachine& target, SlotSet streams = 0);
+// vector_loop: requires that nothing talks across lanes. Of `shape`, what is not of threadgroups
+// counts.
+KernelCode lower_to_loop(PreparedKernel kernel, llvm::TargetMachine& target,
+                         const Shape& shape = {});
 // checked: takes every kernel.
 KernelCode lower_to_lanes(PreparedKernel kernel, llvm::TargetMachine& target);
 // simdgroup: code for one shape, or why there is none.

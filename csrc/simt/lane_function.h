@@ -26,6 +26,9 @@ struct Shape {
   bool together = false;
   // Buffers that the kernel only stores to, whose stores leave the cache out.
   SlotSet streams = 0;
+  // No other thread of the machine runs this dispatch, nor another with atomic operations at the
+  // same time: these need not be atomic.
+  bool is_alone = false;
 
   bool is_known() const { return threads[0] != 0; }
   std::uint32_t count() const { return threads[0] * threads[1] * threads[2]; }
