@@ -26,8 +26,9 @@ using llvm::Value;
 // multiple of the period where x is one.
 struct Term {
   // passed: a step on the way to other terms, which stays as it is.
+  // moved: the same counter from another place on, as x | 32 is.
   // comparison: whether it is less than `number`, or the opposite, where the kernel branches.
-  enum class Kind { passed, quotient, remainder, comparison };
+  enum class Kind { passed, quotient, remainder, moved, comparison };
   Instruction* instruction;
   int parent; // the term whose result is the counter; -1: x itself
   Kind kind;
@@ -160,7 +161,7 @@ class Terms {
         continue;
       terms_.push_back(term);
       const int index = static_cast<int>(terms_.size()) - 1;
-      if (term.kind == Term::Kind::remainder ||
+      if (term.kind == Term::Kind::remainder || term.kind == Term::Kind::moved ||
           (term.kind == Term::Kind::passed && term.shift == 0))
         collect(*instruction, index, term.signed_only);
       else if (term.kind == Term::Kind::passed)
@@ -254,6 +255,13 @@ class Terms {
         term.kind = Term::Kind::quotient; // times something
       }
       return true;
+    case BinaryOperator::Or:
+      // InstCombine makes it of x / 64 * 64 + 32 + x % 32.
+      if (!is_small)
+        return false;
+      term.number = std::uint64_t{1} << value.countr_zero();
+      term.kind = Term::Kind::moved;
+      return true;
     default:
       return false;
     }
@@ -340,7 +348,7 @@ class Splitter {
         term.instruction->replaceAllUsesWith(less_than(*first, term.number));
       } else if (term.kind == Term::Kind::quotient) {
         term.instruction->replaceAllUsesWith(first);
-      } else if (term.kind == Term::Kind::remainder) {
+      } else if (term.kind != Term::Kind::passed) {
         auto* counter = llvm::PHINode::Create(first->getType(), 2, "", header_->begin());
         counter->addIncoming(first, run_);
         auto* next = BinaryOperator::CreateAdd(
