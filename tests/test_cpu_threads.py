@@ -41,6 +41,16 @@ kernel void meet(device atomic_float* sums, device atomic_int* count,
                  uint i [[thread_position_in_grid]]) {
     atomic_fetch_add_explicit(sums + i % 7, 1.0f, memory_order_relaxed);
     atomic_fetch_add_explicit(count, 1, memory_order_relaxed);
+}
+kernel void report(device const float* x, device float* y, device atomic_int* count,
+                   uint i [[thread_position_in_grid]]) {
+    if (x[i] > 100) {
+        atomic_fetch_add_explicit(count, 1, memory_order_relaxed);
+        return;
+    }
+    float s = x[i];
+    for (int j = 0; j < 100; ++j) s = sin(s) + 0.5f;
+    y[i] = s;
 }''', device='cpu')
 
 def names():
@@ -175,6 +185,24 @@ def test_dispatches_that_meet(torch: str) -> None:
         print('right')
     """.replace("\n        ", "\n")
     assert output(BEGIN, torch, script) == ["right"]
+
+
+def test_threads_that_seldom_meet() -> None:
+    """No code is made for one thread where what is atomic only reports errors."""
+    script = """
+        x, y = np.linspace(0, 1, N, dtype=np.float32), np.empty(N, np.float32)
+        count = np.zeros(1, np.int32)
+        for _ in range(20):
+            kernels.report(x, y, count, threads=N, group_size=256)
+        assert count[0] == 0 and np.abs(y - y[0]).max() < 1e-4
+        explained = kernels.report.explain()
+        assert 'as plain ones' not in explained, explained
+        x[5] = 1000
+        kernels.report(x, y, count, threads=N, group_size=256)
+        assert count[0] == 1, count
+        print('right')
+    """.replace("\n        ", "\n")
+    assert output(BEGIN, "", script) == ["right"]
 
 
 @pytest.mark.parametrize("torch", ["", TORCH], ids=["own", "team"])

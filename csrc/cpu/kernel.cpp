@@ -82,6 +82,7 @@ CpuKernel::CpuKernel(std::shared_ptr<SharedModule> shared, const std::string& na
   }
   only_stored_ = prepared.only_stored;
   may_contend_ = prepared.has_atomics;
+  is_rare_ = prepared.has_rare_atomics;
   // A loop inside hinders LLVM's vectoriser, not the simdgroup engine.
   if (prepared.cross_lane.empty() && !prepared.has_loop && choice_ == EngineChoice::automatic) {
     general_ = load(simt::lower_to_loop(std::move(prepared), host_target()), {});
@@ -313,30 +314,6 @@ CpuKernel::Plan CpuKernel::plan(const simt::LaunchContext& launch, const Dispatc
 
 // ------------------------------------------------------------------------------ dispatching
 
-// A cost that was measured, as the next dispatch should expect it: slower ones count little.
-static void adapt(std::atomic<float>& cost, float measured) {
-  const float before = cost.load(std::memory_order_relaxed);
-  cost.store(before == 0 ? measured : std::min(measured, before * 0.75f + measured * 0.25f),
-             std::memory_order_relaxed);
-}
-
-unsigned CpuKernel::choose_helpers(unsigned most, double threads) {
-  if (!may_contend_ || most == 0)
-    return most;
-  constexpr unsigned again = 64;   // dispatches after which the other way is tried once more
-  constexpr double longest = 20e6; // nanoseconds that a trial may take
-  const double alone = clock_cost_[0].load(std::memory_order_relaxed);
-  const double together = clock_cost_[1].load(std::memory_order_relaxed);
-  if (together == 0)
-    return most;
-  const bool is_short = std::max(alone, together) * (alone == 0 ? most + 1 : 1) * threads < longest;
-  const bool is_trial =
-      is_short &&
-      (alone == 0 || chosen_.fetch_add(1, std::memory_order_relaxed) % again == again - 1);
-  const bool is_alone_better = alone != 0 && alone < together;
-  return is_alone_better != is_trial ? 0 : most;
-}
-
 Timing CpuKernel::dispatch(const Dispatch& dispatch) {
   simt::LaunchContext launch;
   fill_launch({name_, arguments_, max_threads_, static_threadgroup_memory_}, dispatch, launch);
@@ -392,28 +369,28 @@ Timing CpuKernel::dispatch(const Dispatch& dispatch) {
   timing.start = static_cast<double>(begin) * 1e-9;
   std::int64_t last = begin;
   for (unsigned repeat = 0; repeat < dispatch.repeats; ++repeat) {
-    const unsigned chosen = choose_helpers(helpers, threads);
-    const bool is_alone = may_contend_ && chosen == 0 && helpers > 0;
-    if (is_alone && !job_alone) {
+    const bool is_choice = may_contend_ && helpers > 0;
+    const Way way = is_choice ? thread_choice_.next(helpers, threads, is_rare_) : Way::together;
+    if (way == Way::alone_plain && !job_alone) {
       const Plan alone = plan(launch, dispatch, true);
       job_alone.emplace(alone.whole->executable, alone.edge->executable, launch, supervision,
                         threads_per_unit);
       if (repeat == 0) // compiling is not part of it
         timing.start = static_cast<double>(now_nanoseconds()) * 1e-9;
     }
-    const AtomicSection section(may_contend_, is_alone);
+    const AtomicSection section(may_contend_, way == Way::alone_plain);
     GridJob& run = section.is_alone() ? *job_alone : job;
     const std::int64_t start = now_nanoseconds();
-    pool.run(run, chosen);
+    pool.run(run, way == Way::together ? helpers : 0);
     last = now_nanoseconds();
     if (supervision.failure.any())
       fail(supervision.failure, dispatch, run.failed());
-    timing.runs.push_back(static_cast<double>(last - start) * 1e-9);
-    if (may_contend_ && helpers > 0)
-      adapt(clock_cost_[chosen == 0 ? 0 : 1],
-            static_cast<float>(static_cast<double>(last - start) / threads));
-    adapt(thread_cost_,
-          static_cast<float>(static_cast<double>(last - start) * (chosen + 1) / threads));
+    const auto nanoseconds = static_cast<double>(last - start);
+    timing.runs.push_back(nanoseconds * 1e-9);
+    if (is_choice && (way != Way::alone_plain || section.is_alone()))
+      thread_choice_.took(way, nanoseconds / threads);
+    if (way == Way::together) // what one processor takes is for dispatches on several
+      adapt(thread_cost_, nanoseconds * (helpers + 1) / threads);
   }
   timing.end = static_cast<double>(last) * 1e-9;
   return timing;

@@ -5,6 +5,7 @@
 #include "cpu/fault_place.h"
 #include "cpu/grid_job.h"
 #include "cpu/loaded_object.h"
+#include "cpu/thread_choice.h"
 #include "device.h"
 #include "simt/kernel_code.h"
 
@@ -117,14 +118,10 @@ class CpuKernel final : public Kernel {
   mutable std::mutex plan_mutex_;
   Plan last_plan_;                          // under plan_mutex_
   std::atomic<bool> can_be_together_{true}; // until code for several threadgroups could not be made
-  // How many other threads should help with a dispatch of so many threads, if it may be so many.
-  unsigned choose_helpers(unsigned most, double threads);
-
   // Atomic operations: threads that meet at the same lines may be slower than one alone.
   bool may_contend_ = false;
-  // Nanoseconds of one thread of the grid as the clock counts them, alone and with helpers.
-  std::array<std::atomic<float>, 2> clock_cost_{};
-  std::atomic<unsigned> chosen_{0}; // times
+  bool is_rare_ = false; // on ways that threads do not usually take
+  ThreadChoice thread_choice_;
   // Nanoseconds of one thread of the grid on one processor, as measured by earlier dispatches; 0:
   // none.
   std::atomic<float> thread_cost_{0};

@@ -15,6 +15,7 @@
 #include "simt/vector_loop.h"
 
 #include <llvm/Analysis/AssumptionCache.h>
+#include <llvm/Analysis/CFG.h>
 #include <llvm/Analysis/LoopInfo.h>
 #include <llvm/Analysis/ScalarEvolution.h>
 #include <llvm/Analysis/TargetLibraryInfo.h>
@@ -161,6 +162,27 @@ bool check_calls(const air::EntryPoint& entry, const llvm::Module& module,
   return recursive;
 }
 
+// An atomic operation is rare where something else is done by those who do not come to it, and not
+// by those who do: a kernel that reports an error returns then.
+void find_atomics(PreparedKernel& kernel) {
+  std::vector<const llvm::Instruction*> atomics;
+  std::vector<const llvm::Instruction*> effects;
+  for (const llvm::Instruction& instruction : llvm::instructions(*kernel.entry.function))
+    if (llvm::isa<llvm::AtomicRMWInst, llvm::AtomicCmpXchgInst>(instruction))
+      atomics.push_back(&instruction);
+    else if (instruction.mayHaveSideEffects())
+      effects.push_back(&instruction);
+  const auto is_rare = [&](const llvm::Instruction* atomic) {
+    return llvm::any_of(effects, [&](const llvm::Instruction* effect) {
+      return effect->getParent() != atomic->getParent() &&
+             !llvm::isPotentiallyReachable(atomic, effect) &&
+             !llvm::isPotentiallyReachable(effect, atomic);
+    });
+  };
+  kernel.has_atomics = !atomics.empty();
+  kernel.has_rare_atomics = kernel.has_atomics && llvm::all_of(atomics, is_rare);
+}
+
 } // namespace
 
 const char* name(Engine engine) {
@@ -224,10 +246,7 @@ PreparedKernel prepare_kernel(const air::EntryPoint& original, llvm::TargetMachi
       lower_bfloat(function);
   air::verify_after(module, "lower_bfloat");
   kernel.cross_lane = find_cross_lane(entry, *entry.function);
-  kernel.has_atomics =
-      llvm::any_of(llvm::instructions(*entry.function), [](const llvm::Instruction& instruction) {
-        return llvm::isa<llvm::AtomicRMWInst, llvm::AtomicCmpXchgInst>(instruction);
-      });
+  find_atomics(kernel);
   kernel.has_loop = !observed && has_long_loop(*entry.function);
   if (!observed && !kernel.is_recursive && has_streaming_stores(target))
     kernel.only_stored = buffers_only_stored(entry);
@@ -249,6 +268,7 @@ PreparedKernel copy(const PreparedKernel& kernel) {
   result.cross_lane = kernel.cross_lane;
   result.has_loop = kernel.has_loop;
   result.has_atomics = kernel.has_atomics;
+  result.has_rare_atomics = kernel.has_rare_atomics;
   result.only_stored = kernel.only_stored;
   result.observed = kernel.observed;
   result.checks = kernel.checks;

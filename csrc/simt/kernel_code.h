@@ -31,9 +31,10 @@ struct PreparedKernel {
   // A loop of the program's own, of more rounds than are unrolled: LLVM vectorises the threads
   // around it only without one.
   bool has_loop = false;
-  bool has_atomics = false; // operations that read, change and write memory
-  SlotSet only_stored = 0;  // buffers whose stores may leave the cache out
-  bool observed = false;    // for the sanitiser: only lower_to_lanes() takes it
+  bool has_atomics = false;      // operations that read, change and write memory
+  bool has_rare_atomics = false; // all of them on ways that leave the kernel's other effects out
+  SlotSet only_stored = 0;       // buffers whose stores may leave the cache out
+  bool observed = false;         // for the sanitiser: only lower_to_lanes() takes it
   CheckTables checks;
 };
 

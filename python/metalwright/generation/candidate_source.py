@@ -58,6 +58,8 @@ class MetalKernel:
 _CHECKED = '''
 def checked(tensor, name, shape, stride, dtype):
     """The tensor, copied if it is laid out in memory otherwise than the kernels expect."""
+    if tensor.shape == shape and tensor.stride() == stride and tensor.dtype == dtype:
+        return tensor
     if tuple(tensor.shape) != shape or tensor.dtype != dtype:
         raise ValueError(
             f"{name} is {tensor.dtype} of shape {tuple(tensor.shape)}; "
@@ -94,7 +96,7 @@ ERROR_TEXT = slice(4 + 256, 4 + 506)
 def raise_for(errors):
     """Raises what a kernel reported: an index outside its tensor."""
     # Elsewhere this would stall the queue; a bad index is skipped there, and nothing is raised.
-    if errors.device.type == "cpu" and errors[0] != 0:
+    if errors.device.type == "cpu" and errors[0].item() != 0:
         text = bytes(errors.view(torch.uint8)[ERROR_TEXT].tolist()).split(b"\\0")[0]
         raise IndexError(text.decode(errors="replace"))
 '''
