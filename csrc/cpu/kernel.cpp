@@ -200,10 +200,10 @@ const CpuKernel::Variant& CpuKernel::variant(const simt::Shape& shape) {
     made = load(std::move(code), shape);
   }
   made->reason = reason;
-  if (shape.together && made->executable.threadgroups == 1) {
+  if (shape.together != 0 && made->executable.threadgroups == 1) {
     // The code for other grids is the same, and serves all.
     can_be_together_ = false;
-    made->shape.together = false;
+    made->shape.together = 0;
     const simt::Shape alone = made->shape;
     return *variants_.try_emplace(alone, std::move(made)).first->second;
   }
@@ -279,9 +279,11 @@ CpuKernel::Plan CpuKernel::plan(const simt::LaunchContext& launch, const Dispatc
     if (axis > 0)
       wanted.shape.one_group[axis - 1] = launch.threadgroups_per_grid[axis] == 1;
   }
-  wanted.shape.together = !has_edge && can_be_together_ &&
-                          launch.threadgroups_per_grid[0] % simt::kThreadgroupsTogether == 0 &&
-                          threadgroups >= kLeastTogether * ThreadPool::instance().width();
+  const std::uint32_t along_x = launch.threadgroups_per_grid[0];
+  if (!has_edge && can_be_together_ && along_x % simt::kThreadgroupsTogether == 0 &&
+      threadgroups >= kLeastTogether * ThreadPool::instance().width())
+    wanted.shape.together = along_x % simt::kMostThreadgroups == 0 ? simt::kMostThreadgroups
+                                                                   : simt::kThreadgroupsTogether;
   for (const Binding& binding : dispatch.bindings)
     wanted.shape.large_buffers |= binding.length >> 32 != 0;
   wanted.shape.streams = streams(launch, dispatch);

@@ -47,7 +47,7 @@ class SimdgroupScheduler {
   std::vector<simt::SimdgroupState> states_;
   // Not in here: a scheduler is thread-local, and there is little room for that.
   struct alignas(64) Shared {
-    std::array<std::byte, simt::kSharedMemory * simt::kThreadgroupsTogether> bytes;
+    std::array<std::byte, simt::kSharedMemory * simt::kMostThreadgroups> bytes;
   };
   std::unique_ptr<Shared> shared_ = std::make_unique<Shared>();
   unsigned count_ = 0;

@@ -1,7 +1,7 @@
 // Slopes of addresses from run to run and from lane to lane, and the loads that follow from them.
 #include "simt/join_gathers.h"
 
-#include "simt/launch.h"
+#include "simt/steps.h"
 #include "simt/transpose.h"
 
 #include <llvm/Analysis/ValueTracking.h>
@@ -21,171 +21,6 @@ namespace {
 constexpr unsigned kLanes = 32;
 constexpr unsigned kElement = 4; // bytes
 constexpr unsigned kPiece = 4;   // elements of a register that every machine has
-
-// A splat's element, else null.
-llvm::Value* splatted(llvm::Value* value) {
-  auto* shuffle = llvm::dyn_cast<llvm::ShuffleVectorInst>(value);
-  if (!shuffle || !shuffle->isZeroEltSplat())
-    return nullptr;
-  auto* insert = llvm::dyn_cast<llvm::InsertElementInst>(shuffle->getOperand(0));
-  const auto* place = insert ? llvm::dyn_cast<llvm::ConstantInt>(insert->getOperand(2)) : nullptr;
-  return place && place->isZero() ? insert->getOperand(1) : nullptr;
-}
-
-// Sums of what grows by constants.
-class Steps {
- public:
-  explicit Steps(const llvm::DenseMap<llvm::Instruction*, std::int64_t>& known)
-      : known_(known.begin(), known.end()) {}
-
-  // By how much a value is more in each run than in the one before; of pointers in bytes. None: it
-  // is not known to be the same for all runs and lanes.
-  std::optional<std::int64_t> of(llvm::Value* value) {
-    auto* instruction = llvm::dyn_cast<llvm::Instruction>(value);
-    if (!instruction)
-      return 0;
-    if (const auto found = known_.find(instruction); found != known_.end())
-      return found->second;
-    known_[instruction] = std::nullopt; // until it is found; a value that depends on itself
-    const std::optional<std::int64_t> step = compute(*instruction);
-    known_[instruction] = step;
-    return step;
-  }
-
- private:
-  std::optional<std::int64_t> compute(llvm::Instruction& instruction) {
-    auto operand = [&](unsigned i) { return of(instruction.getOperand(i)); };
-    switch (instruction.getOpcode()) {
-    case llvm::Instruction::SExt:
-    case llvm::Instruction::ZExt:
-      return operand(0);
-    case llvm::Instruction::Or:
-      if (!llvm::cast<llvm::PossiblyDisjointInst>(instruction).isDisjoint())
-        break;
-      [[fallthrough]];
-    case llvm::Instruction::Add:
-      if (const auto left = operand(0), right = operand(1); left && right)
-        return *left + *right;
-      return std::nullopt;
-    case llvm::Instruction::GetElementPtr:
-      return of_address(llvm::cast<llvm::GetElementPtrInst>(instruction));
-    case llvm::Instruction::ShuffleVector:
-      if (llvm::Value* element = splatted(&instruction))
-        return of(element);
-      break;
-    case llvm::Instruction::PHI:
-      return of_counter(llvm::cast<llvm::PHINode>(instruction));
-    case llvm::Instruction::UDiv:
-    case llvm::Instruction::LShr:
-      if (is_quotient_of_all(instruction))
-        return 0;
-      break;
-    case llvm::Instruction::URem:
-    case llvm::Instruction::And:
-      if (const auto step = of_remainder(instruction))
-        return step;
-      break;
-    default:
-      break;
-    }
-    const auto* load = llvm::dyn_cast<llvm::LoadInst>(&instruction);
-    const bool is_invariant =
-        load && load->isSimple() && load->hasMetadata(llvm::LLVMContext::MD_invariant_load);
-    if ((instruction.mayReadOrWriteMemory() && !is_invariant) ||
-        llvm::isa<llvm::AllocaInst>(instruction))
-      return std::nullopt;
-    for (unsigned i = 0; i < instruction.getNumOperands(); ++i)
-      if (operand(i) != 0)
-        return std::nullopt;
-    return 0;
-  }
-
-  // By how much more a value is in each run than in the one before, where it is a multiple of so
-  // much times kThreadgroupsTogether in a run whose place is one of that; 0: it is not known.
-  std::int64_t aligned_step(llvm::Value* value) {
-    auto* instruction = llvm::dyn_cast<llvm::Instruction>(value);
-    if (!instruction)
-      return 0;
-    const llvm::APInt* factor = nullptr;
-    using namespace llvm::PatternMatch;
-    if (match(instruction, m_ZExtOrSExt(m_Value())))
-      return aligned_step(instruction->getOperand(0));
-    if (match(instruction, m_Mul(m_Value(), m_APInt(factor))) && factor->getActiveBits() < 16)
-      return aligned_step(instruction->getOperand(0)) *
-             static_cast<std::int64_t>(factor->getZExtValue());
-    if (match(instruction, m_Shl(m_Value(), m_APInt(factor))) && factor->ult(16))
-      return aligned_step(instruction->getOperand(0)) << factor->getZExtValue();
-    const auto found = known_.find(instruction);
-    return llvm::isa<llvm::LoadInst>(instruction) && found != known_.end()
-               ? found->second.value_or(0)
-               : 0;
-  }
-
-  // Whether runs that begin at a multiple of kThreadgroupsTogether stay within `size`.
-  static bool holds_all(const llvm::APInt& size, std::int64_t step) {
-    return step > 0 && size.getActiveBits() < 63 && !size.isZero() &&
-           size.getZExtValue() % (static_cast<std::uint64_t>(step) * kThreadgroupsTogether) == 0;
-  }
-
- public:
-  // `x / n` that is the same for all runs, since their places lie between two multiples of n.
-  bool is_quotient_of_all(llvm::Instruction& instruction) {
-    using namespace llvm::PatternMatch;
-    const llvm::APInt* by = nullptr;
-    if (match(&instruction, m_UDiv(m_Value(), m_APInt(by))))
-      return holds_all(*by, aligned_step(instruction.getOperand(0)));
-    return match(&instruction, m_LShr(m_Value(), m_APInt(by))) && by->ult(31) &&
-           holds_all(llvm::APInt(64, std::uint64_t{1} << by->getZExtValue()),
-                     aligned_step(instruction.getOperand(0)));
-  }
-
- private:
-  // Likewise `x % n`, which grows as x does.
-  std::optional<std::int64_t> of_remainder(llvm::Instruction& instruction) {
-    using namespace llvm::PatternMatch;
-    const llvm::APInt* by = nullptr;
-    const bool is_mask = match(&instruction, m_And(m_Value(), m_APInt(by))) && by->isMask();
-    if (!is_mask && !match(&instruction, m_URem(m_Value(), m_APInt(by))))
-      return std::nullopt;
-    const std::int64_t step = aligned_step(instruction.getOperand(0));
-    if (!holds_all(is_mask ? by->zext(by->getBitWidth() + 1) + 1 : *by, step))
-      return std::nullopt;
-    return step;
-  }
-
-  // The number of a simdgroup or of a round.
-  static std::optional<std::int64_t> of_counter(const llvm::PHINode& phi) {
-    for (const llvm::Value* incoming : phi.incoming_values()) {
-      const auto* next = llvm::dyn_cast<llvm::BinaryOperator>(incoming);
-      const bool is_next = next && next->getOpcode() == llvm::Instruction::Add &&
-                           next->getOperand(0) == &phi &&
-                           llvm::isa<llvm::ConstantInt>(next->getOperand(1));
-      if (!is_next && !llvm::isa<llvm::ConstantInt>(incoming))
-        return std::nullopt;
-    }
-    return 0;
-  }
-
-  std::optional<std::int64_t> of_address(llvm::GetElementPtrInst& address) {
-    const std::optional<std::int64_t> base = of(address.getPointerOperand());
-    if (!base)
-      return std::nullopt;
-    if (address.getNumIndices() != 1) {
-      for (llvm::Value* index : address.indices())
-        if (of(index) != 0)
-          return std::nullopt;
-      return base;
-    }
-    const std::optional<std::int64_t> index = of(address.getOperand(1));
-    const llvm::TypeSize size =
-        address.getDataLayout().getTypeAllocSize(address.getSourceElementType());
-    if (!index)
-      return std::nullopt;
-    return *base + *index * static_cast<std::int64_t>(size.getFixedValue());
-  }
-
-  llvm::DenseMap<llvm::Instruction*, std::optional<std::int64_t>> known_;
-};
 
 using Offsets = std::array<std::int64_t, kLanes>;
 
@@ -267,8 +102,9 @@ std::optional<std::uint32_t> known_lanes(const llvm::Value* mask) {
 
 std::vector<llvm::Instruction*>
 find_common_quotients(llvm::Function& function,
-                      const llvm::DenseMap<llvm::Instruction*, std::int64_t>& known) {
-  Steps steps(known);
+                      const llvm::DenseMap<llvm::Instruction*, std::int64_t>& known,
+                      unsigned runs) {
+  Steps steps(known, runs);
   std::vector<llvm::Instruction*> found;
   for (llvm::Instruction& instruction : llvm::instructions(function))
     if (steps.is_quotient_of_all(instruction))
@@ -278,8 +114,9 @@ find_common_quotients(llvm::Function& function,
 
 std::vector<llvm::IntrinsicInst*>
 find_neighbouring_gathers(llvm::Function& function,
-                          const llvm::DenseMap<llvm::Instruction*, std::int64_t>& known) {
-  Steps steps(known);
+                          const llvm::DenseMap<llvm::Instruction*, std::int64_t>& known,
+                          unsigned runs) {
+  Steps steps(known, runs);
   std::vector<llvm::IntrinsicInst*> found;
   for (llvm::Instruction& instruction : llvm::instructions(function))
     if (auto* call = llvm::dyn_cast<llvm::IntrinsicInst>(&instruction))

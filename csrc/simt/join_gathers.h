@@ -3,6 +3,8 @@
 // in registers: a machine gathers one element after the other.
 #pragma once
 
+#include "simt/launch.h"
+
 #include <llvm/ADT/DenseMap.h>
 #include <llvm/IR/IntrinsicInst.h>
 
@@ -16,13 +18,15 @@ namespace metalwright::simt {
 // since both elements are accessed.
 std::vector<llvm::IntrinsicInst*>
 find_neighbouring_gathers(llvm::Function& function,
-                          const llvm::DenseMap<llvm::Instruction*, std::int64_t>& steps);
+                          const llvm::DenseMap<llvm::Instruction*, std::int64_t>& steps,
+                          unsigned runs = kThreadgroupsTogether);
 
 // Quotients that are the same for all runs of a program, where the first one's place along x is a
-// multiple of kThreadgroupsTogether, or of half as many.
+// multiple of `runs`.
 std::vector<llvm::Instruction*>
 find_common_quotients(llvm::Function& function,
-                      const llvm::DenseMap<llvm::Instruction*, std::int64_t>& steps);
+                      const llvm::DenseMap<llvm::Instruction*, std::int64_t>& steps,
+                      unsigned runs = kThreadgroupsTogether);
 
 // Requires: such a gather of the first run, and those of the runs behind it, in order, in the same
 // block behind it; a multiple of four.

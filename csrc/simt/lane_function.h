@@ -22,8 +22,9 @@ struct Shape {
   // With a known size: one threadgroup lies along y, along z. TorchInductor's reductions take their
   // index in a row from the position in the grid, which is only then that in the threadgroup.
   std::array<bool, 2> one_group{};
-  // With a known size: along x lie a multiple of kThreadgroupsTogether, all of this size.
-  bool together = false;
+  // With a known size: along x lies a multiple of so many threadgroups, kThreadgroupsTogether or
+  // kMostThreadgroups, all of this size; 0: it does not.
+  std::uint32_t together = 0;
   // Buffers that the kernel only stores to, whose stores leave the cache out.
   SlotSet streams = 0;
   // No other thread of the machine runs this dispatch, nor another with atomic operations at the

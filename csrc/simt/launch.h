@@ -17,6 +17,8 @@ inline constexpr unsigned kMemoryTogether = 3 * kMaxThreadgroupMemory;
 inline constexpr unsigned kSharedMemory = 1024; // see simt/shared_loops.h
 // Threadgroups that one call may run, see simt/join_threadgroups.h; it may be half as many too.
 inline constexpr unsigned kThreadgroupsTogether = 8;
+// The same where they are elements of vectors, see simt/widen_threadgroups.h.
+inline constexpr unsigned kMostThreadgroups = 16;
 
 // The same for every thread of a dispatch.
 struct LaunchContext {

@@ -14,6 +14,7 @@
 #include "simt/simdgroup_state.h"
 #include "simt/split_at_barriers.h"
 #include "simt/stride_loops.h"
+#include "simt/widen_threadgroups.h"
 
 #include <llvm/Analysis/TargetTransformInfo.h>
 #include <llvm/Analysis/ValueTracking.h>
@@ -176,7 +177,7 @@ build_simdgroups(llvm::Module& module, const air::EntryPoint& entry,
       cut->eraseFromParent();
   // Of the program as it is, before there are loops over simdgroups.
   const bool can_be_together =
-      shape.together && !has_threadgroup_arguments(entry) && !has_loop_over_buffers(function);
+      shape.together != 0 && !has_threadgroup_arguments(entry) && !has_loop_over_buffers(function);
   const bool is_side_by_side = join_simdgroups(function, shape);
   code.is_cut = code.has_barrier && !is_side_by_side &&
                 split_at_barriers(function, shape, vector_registers(function, target));
@@ -186,6 +187,7 @@ build_simdgroups(llvm::Module& module, const air::EntryPoint& entry,
     cut->eraseFromParent();
   if (code.is_joined || is_alone)
     code.has_barrier = false;
+  bool is_widened = false;
   Rest rest{&function, &function};
   rest.is_whole = code.is_joined || is_alone;
   if (can_be_together && (code.is_cut || is_alone)) {
@@ -198,16 +200,26 @@ build_simdgroups(llvm::Module& module, const air::EntryPoint& entry,
     const bool wants_all = has_shared_loop || is_alone;
     const ThreadgroupsTogether wanted{wants_all ? kThreadgroupsTogether : kThreadgroupsTogether / 2,
                                       !shape.large_buffers};
-    code.threadgroups = join_threadgroups(function, layout, wanted);
+    if (!shape.large_buffers)
+      code.threadgroups = widen_threadgroups(function, layout, shape.together);
+    is_widened = code.threadgroups > 1;
+    if (is_widened)
+      code.remarks.push_back(
+          {{},
+           0,
+           "neighbouring threadgroups are the elements of vectors, for they walk down columns"});
+    else
+      code.threadgroups = join_threadgroups(function, layout, wanted);
     if (rest.one != &function && code.threadgroups == 1) {
       rest.one->eraseFromParent();
       rest.one = &function;
     }
   }
   if (code.is_joined || code.threadgroups > 1) {
-    join_trees(function);
+    if (!is_widened)
+      join_trees(function);
     air::verify_after(module, "one program for all simdgroups");
-    optimise_vectors(module, target, {.has_chains = code.threadgroups > 1});
+    optimise_vectors(module, target, {.has_chains = code.threadgroups > 1 && !is_widened});
     air::verify_after(module, "optimise_vectors");
   }
   if (!exits.empty()) {

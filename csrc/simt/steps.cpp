@@ -1,0 +1,153 @@
+// Linear arithmetic, and divisions by multiples of how many runs there are.
+#include "simt/steps.h"
+
+#include <llvm/IR/DataLayout.h>
+#include <llvm/IR/PatternMatch.h>
+
+namespace metalwright::simt {
+
+llvm::Value* splatted(llvm::Value* value) {
+  auto* shuffle = llvm::dyn_cast<llvm::ShuffleVectorInst>(value);
+  if (!shuffle || !shuffle->isZeroEltSplat())
+    return nullptr;
+  auto* insert = llvm::dyn_cast<llvm::InsertElementInst>(shuffle->getOperand(0));
+  const auto* place = insert ? llvm::dyn_cast<llvm::ConstantInt>(insert->getOperand(2)) : nullptr;
+  return place && place->isZero() ? insert->getOperand(1) : nullptr;
+}
+
+// The number of a simdgroup or of a round.
+static std::optional<std::int64_t> of_counter(const llvm::PHINode& phi) {
+  for (const llvm::Value* incoming : phi.incoming_values()) {
+    const auto* next = llvm::dyn_cast<llvm::BinaryOperator>(incoming);
+    const bool is_next = next && next->getOpcode() == llvm::Instruction::Add &&
+                         next->getOperand(0) == &phi &&
+                         llvm::isa<llvm::ConstantInt>(next->getOperand(1));
+    if (!is_next && !llvm::isa<llvm::ConstantInt>(incoming))
+      return std::nullopt;
+  }
+  return 0;
+}
+
+std::optional<std::int64_t> Steps::of(llvm::Value* value) {
+  auto* instruction = llvm::dyn_cast<llvm::Instruction>(value);
+  if (!instruction)
+    return 0;
+  if (const auto found = known_.find(instruction); found != known_.end())
+    return found->second;
+  known_[instruction] = std::nullopt; // until it is found; a value that depends on itself
+  const std::optional<std::int64_t> step = compute(*instruction);
+  known_[instruction] = step;
+  return step;
+}
+
+std::optional<std::int64_t> Steps::compute(llvm::Instruction& instruction) {
+  auto operand = [&](unsigned i) { return of(instruction.getOperand(i)); };
+  switch (instruction.getOpcode()) {
+  case llvm::Instruction::SExt:
+  case llvm::Instruction::ZExt:
+    return operand(0);
+  case llvm::Instruction::Or:
+    if (!llvm::cast<llvm::PossiblyDisjointInst>(instruction).isDisjoint())
+      break;
+    [[fallthrough]];
+  case llvm::Instruction::Add:
+    if (const auto left = operand(0), right = operand(1); left && right)
+      return *left + *right;
+    return std::nullopt;
+  case llvm::Instruction::GetElementPtr:
+    return of_address(llvm::cast<llvm::GetElementPtrInst>(instruction));
+  case llvm::Instruction::ShuffleVector:
+    if (llvm::Value* element = splatted(&instruction))
+      return of(element);
+    break;
+  case llvm::Instruction::PHI:
+    return of_counter(llvm::cast<llvm::PHINode>(instruction));
+  case llvm::Instruction::UDiv:
+  case llvm::Instruction::LShr:
+    if (is_quotient_of_all(instruction))
+      return 0;
+    break;
+  case llvm::Instruction::URem:
+  case llvm::Instruction::And:
+    if (const auto step = of_remainder(instruction))
+      return step;
+    break;
+  default:
+    break;
+  }
+  const auto* load = llvm::dyn_cast<llvm::LoadInst>(&instruction);
+  const bool is_invariant =
+      load && load->isSimple() && load->hasMetadata(llvm::LLVMContext::MD_invariant_load);
+  if ((instruction.mayReadOrWriteMemory() && !is_invariant) ||
+      llvm::isa<llvm::AllocaInst>(instruction))
+    return std::nullopt;
+  for (unsigned i = 0; i < instruction.getNumOperands(); ++i)
+    if (operand(i) != 0)
+      return std::nullopt;
+  return 0;
+}
+
+std::int64_t Steps::aligned_step(llvm::Value* value) {
+  auto* instruction = llvm::dyn_cast<llvm::Instruction>(value);
+  if (!instruction)
+    return 0;
+  const llvm::APInt* factor = nullptr;
+  using namespace llvm::PatternMatch;
+  if (match(instruction, m_ZExtOrSExt(m_Value())))
+    return aligned_step(instruction->getOperand(0));
+  if (match(instruction, m_Mul(m_Value(), m_APInt(factor))) && factor->getActiveBits() < 16)
+    return aligned_step(instruction->getOperand(0)) *
+           static_cast<std::int64_t>(factor->getZExtValue());
+  if (match(instruction, m_Shl(m_Value(), m_APInt(factor))) && factor->ult(16))
+    return aligned_step(instruction->getOperand(0)) << factor->getZExtValue();
+  const auto found = known_.find(instruction);
+  return llvm::isa<llvm::LoadInst>(instruction) && found != known_.end() ? found->second.value_or(0)
+                                                                         : 0;
+}
+
+bool Steps::holds_all(const llvm::APInt& size, std::int64_t step) const {
+  return step > 0 && size.getActiveBits() < 63 && !size.isZero() &&
+         size.getZExtValue() % (static_cast<std::uint64_t>(step) * runs_) == 0;
+}
+
+bool Steps::is_quotient_of_all(llvm::Instruction& instruction) {
+  using namespace llvm::PatternMatch;
+  const llvm::APInt* by = nullptr;
+  if (match(&instruction, m_UDiv(m_Value(), m_APInt(by))))
+    return holds_all(*by, aligned_step(instruction.getOperand(0)));
+  return match(&instruction, m_LShr(m_Value(), m_APInt(by))) && by->ult(31) &&
+         holds_all(llvm::APInt(64, std::uint64_t{1} << by->getZExtValue()),
+                   aligned_step(instruction.getOperand(0)));
+}
+
+std::optional<std::int64_t> Steps::of_remainder(llvm::Instruction& instruction) {
+  using namespace llvm::PatternMatch;
+  const llvm::APInt* by = nullptr;
+  const bool is_mask = match(&instruction, m_And(m_Value(), m_APInt(by))) && by->isMask();
+  if (!is_mask && !match(&instruction, m_URem(m_Value(), m_APInt(by))))
+    return std::nullopt;
+  const std::int64_t step = aligned_step(instruction.getOperand(0));
+  if (!holds_all(is_mask ? by->zext(by->getBitWidth() + 1) + 1 : *by, step))
+    return std::nullopt;
+  return step;
+}
+
+std::optional<std::int64_t> Steps::of_address(llvm::GetElementPtrInst& address) {
+  const std::optional<std::int64_t> base = of(address.getPointerOperand());
+  if (!base)
+    return std::nullopt;
+  if (address.getNumIndices() != 1) {
+    for (llvm::Value* index : address.indices())
+      if (of(index) != 0)
+        return std::nullopt;
+    return base;
+  }
+  const std::optional<std::int64_t> index = of(address.getOperand(1));
+  const llvm::TypeSize size =
+      address.getDataLayout().getTypeAllocSize(address.getSourceElementType());
+  if (!index)
+    return std::nullopt;
+  return *base + *index * static_cast<std::int64_t>(size.getFixedValue());
+}
+
+} // namespace metalwright::simt
