@@ -157,6 +157,8 @@ def tan_tail(z: mp.mpf) -> mp.mpf:
 
 
 Q2 = float((mp.pi / 4 * mp.mpf("1.001")) ** 2)
+# As far as the reduced argument goes where the argument is near 2^102.
+WIDE = float((mp.pi / 4 * mp.mpf("1.104")) ** 2)
 M1, M2 = float(mp.sqrt(mp.mpf("0.5")) - 1), float(mp.sqrt(2) - 1)
 
 # name: (function, low, high, degree, weight). A weight turns the error of the part that is fitted
@@ -196,6 +198,13 @@ FITS: dict[str, tuple[Function, float, float, int, Function | None]] = {
         0,
         Q2,
         2,
+        lambda z: z / (mp.sin(mp.sqrt(z)) / mp.sqrt(z)),
+    ),
+    "sin float, wide: (sin(r)/r-1)/r^2": (
+        sin_tail,
+        0,
+        WIDE,
+        3,
         lambda z: z / (mp.sin(mp.sqrt(z)) / mp.sqrt(z)),
     ),
     "cos float: (cos(r)-1)/r^2": (cos_tail, 0, Q2, 3, lambda z: z / mp.cos(mp.sqrt(z))),

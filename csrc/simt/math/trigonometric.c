@@ -61,12 +61,6 @@ MW_INLINE float tan_of(Reduced a) {
   return (float)((a.quadrant & 1) ? -c / s : s / c);
 }
 
-float mw_sin(float x) {
-  return sin_of(reduce(x));
-}
-float mw_cos(float x) {
-  return cos_of(reduce(x));
-}
 float mw_tan(float x) {
   return tan_of(reduce(x));
 }
@@ -91,21 +85,61 @@ float mw_tanpi(float x) {
   return tan_of(reduce_pi(x));
 }
 
-// In float throughout. The specification bounds the absolute error on [-pi, pi] only; the
-// three-part pi/2 keeps it useful to about 2^15, and beyond that the result is still in [-1, 1].
+// The reduced argument in float.
 typedef struct {
   float r;
   u32 quadrant;
-} FastReduced;
+} ReducedFloat;
 
-MW_INLINE FastReduced fast_reduce(float x) {
+MW_INLINE float cos_reduced_float(float r) {
+  float z = r * r;
+  float p = fmaf_(2.438272167e-5f, z, -0.001388667266f);
+  p = fmaf_(p, z, 0.04166662007f);
+  p = fmaf_(p, z, -0.4999999969f);
+  return fmaf_(p, z, 1.0f);
+}
+
+// sin and cos: reduced in double, the rest in float, with twice the lanes. Most of their error is
+// that r is rounded: just above a power of two a unit of r's last place is nearly two of the
+// sine's. For |x| < pi/4, r is x.
+MW_INLINE ReducedFloat reduce_to_float(float x) {
+  Reduced a = reduce(x);
+  ReducedFloat result = {(float)a.r, (u32)a.quadrant};
+  return result;
+}
+
+// The sum rounds once, but makes a negative zero positive: the sign is put back.
+MW_INLINE float sin_reduced_float(float r) {
+  float z = r * r;
+  float p = fmaf_(2.709905373e-6f, z, -0.000198383599f);
+  p = fmaf_(p, z, 0.008333326022f);
+  p = fmaf_(p, z, -0.1666666661f);
+  float y = fmaf_(r * z, p, r);
+  return float_of(bits32(y) | (bits32(r) & 0x80000000u));
+}
+
+float mw_sin(float x) {
+  ReducedFloat a = reduce_to_float(x);
+  float y = (a.quadrant & 1) ? cos_reduced_float(a.r) : sin_reduced_float(a.r);
+  return float_of(bits32(y) ^ ((a.quadrant & 2) << 30));
+}
+
+float mw_cos(float x) {
+  ReducedFloat a = reduce_to_float(x);
+  float y = (a.quadrant & 1) ? sin_reduced_float(a.r) : cos_reduced_float(a.r);
+  return float_of(bits32(y) ^ (((a.quadrant + 1) & 2) << 30));
+}
+
+// In float throughout. The specification bounds the absolute error on [-pi, pi] only; the
+// three-part pi/2 keeps it useful to about 2^15, and beyond that the result is still in [-1, 1].
+MW_INLINE ReducedFloat fast_reduce(float x) {
   float t = fmaf_(x, 0.636619772f, MAGIC32);
   float n = t - MAGIC32;
   float r = fmaf_(n, -0x1.921fb6p+0f, x);
   r = fmaf_(n, 0x1.777a5cp-25f, r);
   r = fmaf_(n, 0x1.ee59dap-50f, r);
   r = abs_(x) < 0x1p20f ? r : x - x;
-  FastReduced result = {r, bits32(t)};
+  ReducedFloat result = {r, bits32(t)};
   return result;
 }
 
@@ -116,22 +150,14 @@ MW_INLINE float fast_sin_reduced(float r) {
   return r * fmaf_(p, z, 1.0f);
 }
 
-MW_INLINE float fast_cos_reduced(float r) {
-  float z = r * r;
-  float p = fmaf_(2.438272167e-5f, z, -0.001388667266f);
-  p = fmaf_(p, z, 0.04166662007f);
-  p = fmaf_(p, z, -0.4999999969f);
-  return fmaf_(p, z, 1.0f);
-}
-
 float mw_fast_sin(float x) {
-  FastReduced a = fast_reduce(x);
-  float y = (a.quadrant & 1) ? fast_cos_reduced(a.r) : fast_sin_reduced(a.r);
+  ReducedFloat a = fast_reduce(x);
+  float y = (a.quadrant & 1) ? cos_reduced_float(a.r) : fast_sin_reduced(a.r);
   return float_of(bits32(y) ^ ((a.quadrant & 2) << 30));
 }
 
 float mw_fast_cos(float x) {
-  FastReduced a = fast_reduce(x);
-  float y = (a.quadrant & 1) ? fast_sin_reduced(a.r) : fast_cos_reduced(a.r);
+  ReducedFloat a = fast_reduce(x);
+  float y = (a.quadrant & 1) ? fast_sin_reduced(a.r) : cos_reduced_float(a.r);
   return float_of(bits32(y) ^ (((a.quadrant + 1) & 2) << 30));
 }
