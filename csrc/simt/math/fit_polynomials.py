@@ -1,11 +1,13 @@
 """Finds the maths library's polynomials: minimax fits by Remez exchange in 60-digit arithmetic.
 
 Run as `python fit_polynomials.py` to print every coefficient that stands in the C files, lowest
-order first, with the largest relative error of the fit (as a power of two) before they are rounded.
+order first, with the largest relative error of the fit (as a power of two) before they are rounded;
+then the constants by which trigonometric.c counts quadrants.
 """
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable
 
@@ -155,6 +157,8 @@ def tan_tail(z: mp.mpf) -> mp.mpf:
 
 
 Q2 = float((mp.pi / 4 * mp.mpf("1.001")) ** 2)
+# As far as the reduced argument goes where the argument is near 2^102.
+WIDE = float((mp.pi / 4 * mp.mpf("1.104")) ** 2)
 M1, M2 = float(mp.sqrt(mp.mpf("0.5")) - 1), float(mp.sqrt(2) - 1)
 
 # name: (function, low, high, degree, weight). A weight turns the error of the part that is fitted
@@ -188,7 +192,7 @@ FITS: dict[str, tuple[Function, float, float, int, Function | None]] = {
     "log float: (log(1+f)-f+f^2/2)/f^3": (log_tail, M1, M2, 7, lambda x: x * x / log_over(x)),
     "log double: log(1+f)/f": (log_over, M1, M2, 13, None),
     "sin double: (sin(r)/r-1)/r^2": (sin_tail, 0, Q2, 3, None),
-    "cos double: (cos(r)-1)/r^2": (cos_tail, 0, Q2, 4, lambda z: z / mp.cos(mp.sqrt(z))),
+    "cos double: (cos(r)-1)/r^2": (cos_tail, 0, Q2, 3, lambda z: z / mp.cos(mp.sqrt(z))),
     "sin float: (sin(r)/r-1)/r^2": (
         sin_tail,
         0,
@@ -196,11 +200,34 @@ FITS: dict[str, tuple[Function, float, float, int, Function | None]] = {
         2,
         lambda z: z / (mp.sin(mp.sqrt(z)) / mp.sqrt(z)),
     ),
+    "sin float, wide: (sin(r)/r-1)/r^2": (
+        sin_tail,
+        0,
+        WIDE,
+        3,
+        lambda z: z / (mp.sin(mp.sqrt(z)) / mp.sqrt(z)),
+    ),
     "cos float: (cos(r)-1)/r^2": (cos_tail, 0, Q2, 3, lambda z: z / mp.cos(mp.sqrt(z))),
     "tan double: (tan(r)/r-1)/r^2": (tan_tail, 0, Q2 / 4, 5, lambda z: z),
     "atan double: (atan(r)/r-1)/r^2": (atan_tail, 0, 1.0, 15, lambda z: z),
     "asin double: (asin(r)/r-1)/r^2": (asin_tail, 0, 0.2501, 9, lambda z: z),
 }
+
+
+# The least |x|, as a power of two, for which a pair of constants is used, and its base: all such x
+# are multiples of 2^base.
+QUADRANTS = {-149: None, 47: 24, 74: 48, 102: 79}
+
+
+def quadrant_constants(base: int | None) -> tuple[float, float]:
+    """2/pi in two parts: modulo 4 / 2^base, or whole with both parts positive without a base."""
+    whole = 2 / mp.pi
+    if base is None:
+        high = math.nextafter(float(whole), 0.0)
+    else:
+        whole -= mp.ldexp(mp.nint(mp.ldexp(whole, base - 2)), 2 - base)
+        high = float(whole)
+    return high, float(whole - high)
 
 
 def main(names: list[str]) -> None:
@@ -216,6 +243,10 @@ def main(names: list[str]) -> None:
         is_float = " float" in name or " fast" in name
         for coefficient in coefficients:
             print(f"  {mp.nstr(coefficient, 10 if is_float else 18)}")
+    if not names or "quadrants" in names:
+        for least, base in QUADRANTS.items():
+            high, low = quadrant_constants(base)
+            print(f"quadrants from 2^{least}: {high.hex()}, {low.hex()}")
 
 
 if __name__ == "__main__":

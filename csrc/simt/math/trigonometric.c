@@ -1,36 +1,30 @@
 // sin, cos, tan, their pi forms and fast forms. Polynomials: fit_polynomials.py.
 //
-// The argument is counted in quadrants, in double: x = k * 2^base with one of four bases, and
-// 2^base * 2/pi, modulo 4 where k is an integer, is a constant of two parts. For |x| < 2^50 the
-// base is 0. Above, k is an integer below 2^50. So the count stays below 2^51, one magic addition
-// splits it into an integer and a rest, and the error is near 2^-57 quadrants for every float: far
-// below a float's last bit even where x is next to a multiple of pi/2. No table, no branch, one
-// path for all arguments.
+// The argument is counted in quadrants, in double: x times 2/pi, a constant in two parts. From 2^47
+// on x is a multiple of some 2^base, so a part of 2/pi that is a multiple of 4 / 2^base adds whole
+// turns only and is left out: there are four such constants. So the count stays below 2^51, one
+// magic addition splits it into an integer and a rest, and the rest's error is near 2^-56 quadrants
+// for every float: far below a float's last bit even where x is next to a multiple of pi/2. No
+// table, no branch, one path for all arguments.
 #include "math.h"
 
 typedef struct {
-  double r;     // in [-pi/4, pi/4], or up to 7 % beyond for large x
+  double r;     // in [-pi/4, pi/4], or up to 11 % beyond for large x
   u64 quadrant; // only the two lowest bits count
 } Reduced;
 
 MW_INLINE Reduced reduce(float x) {
   float a = abs_(x);
-  _Bool first = a >= 0x1p50f, second = a >= 0x1p76f, third = a >= 0x1p102f;
-  double scale = first ? 0x1p-27 : 1.0;
-  double high = first ? -0x1.1b1bbead603d9p-1 : 0x1.45f306dc9c883p-1;
-  double low = first ? 0x1.5f47d4d377037p-55 : -0x1.6b01ec5417056p-55;
-  scale = second ? 0x1p-53 : scale;
-  high = second ? -0x1.5ac07b1505c16p+0 : high;
-  low = second ? 0x1.a6ee06db14acdp-54 : low;
-  scale = third ? 0x1p-79 : scale;
-  high = third ? -0x1.505c1596447e5p-2 : high;
-  low = third ? 0x1.b14acc9e21c82p-56 : low;
-  double k = (double)x * scale;
-  double product = k * high;
-  double t = product + MAGIC64;
-  // What the product lost, negated: subtracting it keeps the sign of a zero.
-  double lost = fma_(-k, low, fma_(-k, high, product));
-  double rest = (product - (t - MAGIC64)) - lost;
+  _Bool first = a >= 0x1p47f, second = a >= 0x1p74f, third = a >= 0x1p102f;
+  // Both parts of 2/pi itself are positive, so that a zero keeps its sign in the sums below.
+  double high = first ? -0x1.236377d5ac07bp-25 : 0x1.45f306dc9c882p-1;
+  double low = first ? -0x1.505c1596447e5p-81 : 0x1.4a7f09d5f47d5p-54;
+  high = second ? 0x1.529fc2757d1f5p-52 : high;
+  low = second ? 0x1.a6ee06db14acdp-107 : low;
+  high = third ? -0x1.505c1596447e5p-81 : high;
+  low = third ? 0x1.b14acc9e21c82p-135 : low;
+  double t = fma_(x, high, MAGIC64);
+  double rest = fma_(x, low, fma_(x, high, -(t - MAGIC64)));
   Reduced result = {rest * 1.57079632679489661923, bits64(t)};
   return result;
 }
@@ -46,10 +40,9 @@ MW_INLINE double sin_reduced(double r) {
 
 MW_INLINE double cos_reduced(double r) {
   double z = r * r;
-  double p = fma_(-2.71740171143201922e-7, z, 0.0000247989500711643655);
-  p = fma_(p, z, -0.00138888806091081292);
-  p = fma_(p, z, 0.0416666665525002268);
-  p = fma_(p, z, -0.499999999994841299);
+  double p = fma_(0.0000243827216662410999, z, -0.00138866726632429879);
+  p = fma_(p, z, 0.0416666200727863823);
+  p = fma_(p, z, -0.49999999691958653);
   return fma_(p, z, 1.0);
 }
 
@@ -68,12 +61,6 @@ MW_INLINE float tan_of(Reduced a) {
   return (float)((a.quadrant & 1) ? -c / s : s / c);
 }
 
-float mw_sin(float x) {
-  return sin_of(reduce(x));
-}
-float mw_cos(float x) {
-  return cos_of(reduce(x));
-}
 float mw_tan(float x) {
   return tan_of(reduce(x));
 }
@@ -98,21 +85,61 @@ float mw_tanpi(float x) {
   return tan_of(reduce_pi(x));
 }
 
-// In float throughout. The specification bounds the absolute error on [-pi, pi] only; the
-// three-part pi/2 keeps it useful to about 2^15, and beyond that the result is still in [-1, 1].
+// The reduced argument in float.
 typedef struct {
   float r;
   u32 quadrant;
-} FastReduced;
+} ReducedFloat;
 
-MW_INLINE FastReduced fast_reduce(float x) {
+MW_INLINE float cos_reduced_float(float r) {
+  float z = r * r;
+  float p = fmaf_(2.438272167e-5f, z, -0.001388667266f);
+  p = fmaf_(p, z, 0.04166662007f);
+  p = fmaf_(p, z, -0.4999999969f);
+  return fmaf_(p, z, 1.0f);
+}
+
+// sin and cos: reduced in double, the rest in float, with twice the lanes. Most of their error is
+// that r is rounded: just above a power of two a unit of r's last place is nearly two of the
+// sine's. For |x| < pi/4, r is x.
+MW_INLINE ReducedFloat reduce_to_float(float x) {
+  Reduced a = reduce(x);
+  ReducedFloat result = {(float)a.r, (u32)a.quadrant};
+  return result;
+}
+
+// The sum rounds once, but makes a negative zero positive: the sign is put back.
+MW_INLINE float sin_reduced_float(float r) {
+  float z = r * r;
+  float p = fmaf_(2.709905373e-6f, z, -0.000198383599f);
+  p = fmaf_(p, z, 0.008333326022f);
+  p = fmaf_(p, z, -0.1666666661f);
+  float y = fmaf_(r * z, p, r);
+  return float_of(bits32(y) | (bits32(r) & 0x80000000u));
+}
+
+float mw_sin(float x) {
+  ReducedFloat a = reduce_to_float(x);
+  float y = (a.quadrant & 1) ? cos_reduced_float(a.r) : sin_reduced_float(a.r);
+  return float_of(bits32(y) ^ ((a.quadrant & 2) << 30));
+}
+
+float mw_cos(float x) {
+  ReducedFloat a = reduce_to_float(x);
+  float y = (a.quadrant & 1) ? sin_reduced_float(a.r) : cos_reduced_float(a.r);
+  return float_of(bits32(y) ^ (((a.quadrant + 1) & 2) << 30));
+}
+
+// In float throughout. The specification bounds the absolute error on [-pi, pi] only; the
+// three-part pi/2 keeps it useful to about 2^15, and beyond that the result is still in [-1, 1].
+MW_INLINE ReducedFloat fast_reduce(float x) {
   float t = fmaf_(x, 0.636619772f, MAGIC32);
   float n = t - MAGIC32;
   float r = fmaf_(n, -0x1.921fb6p+0f, x);
   r = fmaf_(n, 0x1.777a5cp-25f, r);
   r = fmaf_(n, 0x1.ee59dap-50f, r);
   r = abs_(x) < 0x1p20f ? r : x - x;
-  FastReduced result = {r, bits32(t)};
+  ReducedFloat result = {r, bits32(t)};
   return result;
 }
 
@@ -123,22 +150,14 @@ MW_INLINE float fast_sin_reduced(float r) {
   return r * fmaf_(p, z, 1.0f);
 }
 
-MW_INLINE float fast_cos_reduced(float r) {
-  float z = r * r;
-  float p = fmaf_(2.438272167e-5f, z, -0.001388667266f);
-  p = fmaf_(p, z, 0.04166662007f);
-  p = fmaf_(p, z, -0.4999999969f);
-  return fmaf_(p, z, 1.0f);
-}
-
 float mw_fast_sin(float x) {
-  FastReduced a = fast_reduce(x);
-  float y = (a.quadrant & 1) ? fast_cos_reduced(a.r) : fast_sin_reduced(a.r);
+  ReducedFloat a = fast_reduce(x);
+  float y = (a.quadrant & 1) ? cos_reduced_float(a.r) : fast_sin_reduced(a.r);
   return float_of(bits32(y) ^ ((a.quadrant & 2) << 30));
 }
 
 float mw_fast_cos(float x) {
-  FastReduced a = fast_reduce(x);
-  float y = (a.quadrant & 1) ? fast_sin_reduced(a.r) : fast_cos_reduced(a.r);
+  ReducedFloat a = fast_reduce(x);
+  float y = (a.quadrant & 1) ? fast_sin_reduced(a.r) : cos_reduced_float(a.r);
   return float_of(bits32(y) ^ (((a.quadrant + 1) & 2) << 30));
 }
