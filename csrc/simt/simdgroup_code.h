@@ -16,9 +16,9 @@ namespace metalwright::simt {
 struct SimdgroupCode {
   std::vector<Site> sites; // barriers, by the number that they pass to the run time
   bool has_barrier = false;
-  bool is_joined = false;  // one call runs the whole threadgroup: side by side (join_simdgroups.h),
-  bool is_cut = false;     // or one after the other between barriers (split_at_barriers.h)
-  SlotSet streams = 0;     // buffers with stores that leave the cache out
+  bool is_joined = false; // one call runs the whole threadgroup: side by side (join_simdgroups.h),
+  bool is_cut = false;    // or one after the other between barriers (split_at_barriers.h)
+  SlotSet streams = 0;    // buffers with stores that leave the cache out
   unsigned threadgroups = 1; // that one call runs (join_threadgroups.h)
   Remarks remarks;
 };

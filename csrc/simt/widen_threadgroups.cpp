@@ -35,6 +35,8 @@ using llvm::Value;
 
 // More instructions than this cost more to compile than most kernels run.
 constexpr std::size_t kMost = 6000;
+// Bytes of variables: they should stay in the second level of the cache.
+constexpr std::uint64_t kMostAside = 256 * 1024;
 // Lanes whose elements are gathered from threadgroup memory.
 constexpr unsigned kMostApart = 160;
 
@@ -420,7 +422,7 @@ class Widener {
     }
     if (auto* variable = llvm::dyn_cast<llvm::AllocaInst>(&instruction)) {
       const std::optional<llvm::TypeSize> size = variable->getAllocationSize(layout_);
-      if (!size) {
+      if (!size || (put_aside_ += size->getFixedValue() * width_) > kMostAside) {
         fail();
         return;
       }
@@ -993,8 +995,9 @@ class Widener {
   llvm::DenseMap<Value*, std::vector<Value*>> wide_; // by lane
   llvm::DenseMap<Value*, Value*> places_;            // pointers into variables that differ
   std::map<std::pair<Instruction*, std::size_t>, std::uint64_t>
-      sizes_;          // of the elements in them, in bytes
-  unsigned apart_ = 0; // lanes
+      sizes_;                   // of the elements in them, in bytes
+  std::uint64_t put_aside_ = 0; // bytes
+  unsigned apart_ = 0;          // lanes
   bool failed_ = false;
 };
 

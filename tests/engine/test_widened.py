@@ -77,7 +77,8 @@ OTHERWISE = {
     "an atomic": f"""{SUM}
   if (t == 0) atomic_fetch_add_explicit((device atomic_int*)more, int(s), memory_order_relaxed);""",
     "a loop of its own": f"""
-  int rounds = int(v * 8); for (int i = 0; i < rounds; i++) v += 0.25f * float(i); {SUM} if (t == 0) out[place] = s;""",
+  int rounds = int(v * 8); for (int i = 0; i < rounds; i++) v += 0.25f * float(i);
+  {SUM} if (t == 0) out[place] = s;""",
     "two sizes": f"""
   threadgroup float4 wide[128]; wide[t] = float4(v, 1, 2, v); {BARRIER}
   v = ((threadgroup float*)wide)[t * 4 + 3] + wide[size - 1 - t].x; {SUM}
