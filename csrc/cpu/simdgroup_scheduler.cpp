@@ -56,9 +56,7 @@ void SimdgroupScheduler::wait(SimdgroupState& state, std::uint32_t site, std::ui
                               std::uint32_t all) noexcept {
   state.barrier_site = site;
   if (here != all) {
-    diverged_ = true;
-    site_ = site;
-    other_site_ = ~0u;
+    diverge(*threadgroup_, site);
     metalwright_switch(&state.stack_pointer, stack_pointer_);
   }
   if (count_ > 1)

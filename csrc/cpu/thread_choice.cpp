@@ -7,8 +7,8 @@ namespace metalwright::cpu {
 
 namespace {
 
-constexpr unsigned kFirst =
-    3; // dispatches before something is tried: the first ones find cold caches
+// Dispatches before something is tried: the first ones find cold caches.
+constexpr unsigned kFirst = 3;
 constexpr unsigned kBoth = 12;    // dispatches until which two ways alternate
 constexpr unsigned kAgain = 64;   // dispatches after which the other way is tried once more
 constexpr double kLongest = 20e6; // nanoseconds that a trial may take

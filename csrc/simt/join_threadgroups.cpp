@@ -13,19 +13,9 @@
 
 namespace metalwright::simt {
 
-namespace {
-
-// How far apart the memories of two threadgroups are. Not a multiple of a page, or what lies at the
-// same place of each would compete for the same lines of the cache.
-std::uint64_t stride_of(const ThreadgroupLayout& layout) {
-  return llvm::alignTo(layout.size, 64) + 64;
-}
-
-} // namespace
-
 unsigned join_threadgroups(llvm::Function& function, const ThreadgroupLayout& layout,
                            const ThreadgroupsTogether& wanted) {
-  const std::uint64_t stride = stride_of(layout);
+  const std::uint64_t stride = layout.stride();
   const std::optional<ContextUses> of_threadgroup = uses_of_context(*function.getArg(1));
   const std::optional<ContextUses> of_simdgroup = uses_of_context(*function.getArg(2));
   if (!of_threadgroup || !of_simdgroup || !of_threadgroup->calls.empty() ||

@@ -47,6 +47,14 @@ std::optional<ContextUses> uses_of_context(llvm::Argument& context) {
   return is_simple ? std::optional(std::move(uses)) : std::nullopt;
 }
 
+llvm::DenseMap<llvm::Instruction*, std::int64_t> places_along_x(const ContextUses& threadgroup) {
+  llvm::DenseMap<llvm::Instruction*, std::int64_t> places;
+  for (const auto& [offset, load] : threadgroup.loads)
+    if (offset == offsetof(ThreadgroupContext, position) && load->getType()->isIntegerTy(32))
+      places[load] = 1;
+  return places;
+}
+
 std::optional<StateUses> uses_of_state(llvm::Function& function, bool lanes_may_part) {
   const std::optional<ContextUses> all = uses_of_context(*function.getArg(2));
   if (!all)

@@ -2,6 +2,7 @@
 // in one program.
 #pragma once
 
+#include <llvm/ADT/DenseMap.h>
 #include <llvm/IR/Function.h>
 #include <llvm/IR/Instructions.h>
 
@@ -20,6 +21,10 @@ struct ContextUses {
 
 // None if it does something else with it.
 std::optional<ContextUses> uses_of_context(llvm::Argument& context);
+
+// The loads of a SimdgroupEntry's place along x, each with 1: by how much it is more in the next
+// threadgroup.
+llvm::DenseMap<llvm::Instruction*, std::int64_t> places_along_x(const ContextUses& threadgroup);
 
 struct StateUses {
   std::vector<llvm::CallInst*> barriers; // all of which all lanes reach

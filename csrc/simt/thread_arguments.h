@@ -60,6 +60,10 @@ llvm::Value* built_in_value(llvm::IRBuilder<>& builder, LaunchReader& reader,
 struct ThreadgroupLayout {
   std::vector<std::pair<llvm::GlobalVariable*, std::uint64_t>> variables;
   std::uint64_t size = 0; // rounded up to 16
+
+  // How far apart the memories of two threadgroups are that run together. Not a multiple of a page,
+  // or what lies at the same place of each would compete for the same lines of the cache.
+  std::uint64_t stride() const { return (size + 63) / 64 * 64 + 64; }
 };
 ThreadgroupLayout layout_threadgroup_variables(llvm::Module& module);
 

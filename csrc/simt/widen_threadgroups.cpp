@@ -1,6 +1,8 @@
 // Tries the widest program first, with interleaved threadgroup memory first.
 #include "simt/widen_threadgroups.h"
 
+#include "simt/join_gathers.h"
+#include "simt/simdgroup_state.h"
 #include "simt/widener.h"
 
 #include <llvm/Transforms/Utils/Cloning.h>
@@ -27,8 +29,12 @@ static bool widen(llvm::Function& function, const ThreadgroupLayout& layout, uns
 
 unsigned widen_threadgroups(llvm::Function& function, const ThreadgroupLayout& layout,
                             unsigned multiple) {
+  // Most programs have nothing of the kind, and need not be copied to see that.
+  const std::optional<ContextUses> uses = uses_of_context(*function.getArg(1));
+  if (!uses || find_neighbouring_gathers(function, places_along_x(*uses)).empty())
+    return 1;
   for (unsigned width = kMostThreadgroups; width >= kThreadgroupsTogether; width /= 2)
-    if (multiple % width == 0 && width * (llvm::alignTo(layout.size, 64) + 64) <= kMemoryTogether &&
+    if (multiple % width == 0 && width * layout.stride() <= kMemoryTogether &&
         (widen(function, layout, width, true) || widen(function, layout, width, false)))
       return width;
   return 1;

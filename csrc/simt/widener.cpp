@@ -56,9 +56,9 @@ bool Widener::find_sources() {
       steps_known_[load] = static_cast<std::int64_t>(stride_);
     else if (!load->getType()->isIntegerTy(32))
       return false; // several words in one
-    else if (offset == offsetof(ThreadgroupContext, position))
-      positions_[load] = steps_known_[load] = 1;
   }
+  positions_ = places_along_x(*of_threadgroup);
+  steps_known_.insert(positions_.begin(), positions_.end());
   for (const auto& [offset, load] : of_simdgroup->loads) {
     if (offset != offsetof(SimdgroupState, shared))
       return false;
@@ -163,9 +163,7 @@ void Widener::emit() {
         phis.push_back(phi);
       } else if (is_aside(instruction)) {
         emit_aside(instruction);
-      } else if (!is_varying(&instruction)) {
-        copy(instruction);
-      } else if (step(&instruction)) {
+      } else if (!is_varying(&instruction) || step(&instruction)) {
         copy(instruction);
       } else {
         if (llvm::isa<llvm::InsertElementInst, llvm::ShuffleVectorInst>(instruction) &&

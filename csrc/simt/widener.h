@@ -29,7 +29,7 @@ class Widener {
   Widener(llvm::Function& function, const ThreadgroupLayout& layout, unsigned width,
           bool is_interleaved)
       : function_(function), width_(width), is_interleaved_(is_interleaved),
-        variables_(layout.variables), stride_(llvm::alignTo(layout.size, 64) + 64),
+        variables_(layout.variables), stride_(layout.stride()),
         layout_(function.getParent()->getDataLayout()), builder_(function.getContext()) {}
 
   // The new function; null if there is none.

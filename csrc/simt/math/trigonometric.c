@@ -118,16 +118,20 @@ MW_INLINE float sin_reduced_float(float r) {
   return float_of(bits32(y) | (bits32(r) & 0x80000000u));
 }
 
+// The sine so many quadrants on, from both of the reduced argument; the cosine is one further.
+MW_INLINE float sin_in(u32 quadrant, float s, float c) {
+  float y = (quadrant & 1) ? c : s;
+  return float_of(bits32(y) ^ ((quadrant & 2) << 30));
+}
+
 float mw_sin(float x) {
   ReducedFloat a = reduce_to_float(x);
-  float y = (a.quadrant & 1) ? cos_reduced_float(a.r) : sin_reduced_float(a.r);
-  return float_of(bits32(y) ^ ((a.quadrant & 2) << 30));
+  return sin_in(a.quadrant, sin_reduced_float(a.r), cos_reduced_float(a.r));
 }
 
 float mw_cos(float x) {
   ReducedFloat a = reduce_to_float(x);
-  float y = (a.quadrant & 1) ? sin_reduced_float(a.r) : cos_reduced_float(a.r);
-  return float_of(bits32(y) ^ (((a.quadrant + 1) & 2) << 30));
+  return sin_in(a.quadrant + 1, sin_reduced_float(a.r), cos_reduced_float(a.r));
 }
 
 // In float throughout. The specification bounds the absolute error on [-pi, pi] only; the
@@ -152,12 +156,10 @@ MW_INLINE float fast_sin_reduced(float r) {
 
 float mw_fast_sin(float x) {
   ReducedFloat a = fast_reduce(x);
-  float y = (a.quadrant & 1) ? cos_reduced_float(a.r) : fast_sin_reduced(a.r);
-  return float_of(bits32(y) ^ ((a.quadrant & 2) << 30));
+  return sin_in(a.quadrant, fast_sin_reduced(a.r), cos_reduced_float(a.r));
 }
 
 float mw_fast_cos(float x) {
   ReducedFloat a = fast_reduce(x);
-  float y = (a.quadrant & 1) ? fast_sin_reduced(a.r) : cos_reduced_float(a.r);
-  return float_of(bits32(y) ^ (((a.quadrant + 1) & 2) << 30));
+  return sin_in(a.quadrant + 1, fast_sin_reduced(a.r), cos_reduced_float(a.r));
 }
