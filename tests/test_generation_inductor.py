@@ -158,6 +158,28 @@ def test_a_module_of_library_calls_alone_is_noted(tmp_path):
     assert any("library" in note for note in candidate.notes)
 
 
+@pytest.mark.native
+def test_a_batch_of_matrices_by_vectors_is_a_kernel(tmp_path):
+    pytest.importorskip("metalwright.runtime", reason="needs the compiled extension")
+    products = """half = x.half()
+return (
+    (x @ x[:, 0, :, None]).relu(),
+    x[:, :1] @ x.transpose(1, 2) + 1,
+    (half @ half[:, 0, :, None]) * 2,
+    x[:, :, :1] @ x[:, :1],
+)"""
+    text = problem(products, "torch.randn(3, 40, 50)")
+    candidate = generate(tmp_path, text)
+    assert candidate.source.count("bmm(") == 1  # the last one, which is a matrix
+    namespace = {"__name__": "candidate"}
+    exec(compile(candidate.source, "candidate.py", "exec"), namespace)
+    exec(compile(text, "problem.py", "exec"), namespace)
+    x = torch.randn(3, 40, 50)
+    for found, expected in zip(namespace["ModelNew"]()(x), namespace["Model"]()(x), strict=True):
+        tolerance = 0.02 if expected.dtype == torch.float16 else 1e-4
+        torch.testing.assert_close(found, expected, rtol=tolerance, atol=tolerance)
+
+
 # ------------------------------------------------------------------------------ refusals
 
 

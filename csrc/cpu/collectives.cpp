@@ -143,9 +143,11 @@ void scan(Lane* lanes, std::uint32_t mask, std::uint32_t count) {
 // ------------------------------------------------------------------------------ movements
 // Each gives the lane, within the group of Width, that lane `i` reads; one outside means its own
 // value. One inside that takes no part gives zero: Metal leaves it undefined, and torch's headers
-// (c10/metal/reduction_utils.h) say and rely on that it is zero in practice.
+// (c10/metal/reduction_utils.h) say and rely on that it is zero in practice. A lane that is named
+// but does not exist is undefined too: it is taken modulo the width, so that one name gives all
+// lanes the same.
 struct Shuffle {
-  static unsigned source(unsigned, unsigned number, unsigned) { return number; }
+  static unsigned source(unsigned, unsigned number, unsigned width) { return number % width; }
 };
 struct ShuffleUp {
   static unsigned source(unsigned i, unsigned delta, unsigned) {

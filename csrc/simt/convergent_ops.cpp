@@ -228,4 +228,12 @@ std::optional<ConvergentOp> convergent_op(const llvm::CallBase& call) {
   return std::nullopt;
 }
 
+const llvm::Value* lane_that_is_read(const llvm::CallBase& call) {
+  const std::optional<ConvergentOp> op = convergent_op(call);
+  if (!op || op->kind != ConvergentOp::Kind::collective)
+    return nullptr;
+  const llvm::StringRef name = llvm::StringRef(op->combine).split('.').first;
+  return name == "simd_broadcast" || name == "simd_shuffle" ? call.getArgOperand(1) : nullptr;
+}
+
 } // namespace metalwright::simt

@@ -32,6 +32,10 @@ struct ConvergentOp {
 // checked).
 std::optional<ConvergentOp> convergent_op(const llvm::CallBase& call);
 
+// The number of the lane that simd_broadcast or simd_shuffle reads: if that is the same for all, so
+// is what they give. Null for other calls.
+const llvm::Value* lane_that_is_read(const llvm::CallBase& call);
+
 // Whether the called function is one whose position in the control flow matters, by its name alone.
 bool is_convergent_name(llvm::StringRef name);
 

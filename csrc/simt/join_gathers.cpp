@@ -48,6 +48,10 @@ std::optional<Offsets> offsets_of(llvm::Value* value, unsigned depth = 0) {
   case llvm::Instruction::SExt:
   case llvm::Instruction::ZExt:
     return offsets_of(instruction->getOperand(0), depth + 1);
+  case llvm::Instruction::Or:
+    if (!llvm::cast<llvm::PossiblyDisjointInst>(instruction)->isDisjoint())
+      return std::nullopt;
+    [[fallthrough]];
   case llvm::Instruction::Add: {
     const auto left = offsets_of(instruction->getOperand(0), depth + 1);
     const auto right = offsets_of(instruction->getOperand(1), depth + 1);

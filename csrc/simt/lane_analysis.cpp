@@ -47,11 +47,11 @@ class LaneTarget : public llvm::TargetTransformInfoImplCRTPBase<LaneTarget> {
     if (!name.consume_front("simd_"))
       return false;
     name = name.split('.').first;
-    if (name == "broadcast" || name == "shuffle")
-      return llvm::isa<llvm::Constant>(call->getArgOperand(1));
-    return name == "sum" || name == "product" || name == "min" || name == "max" || name == "and" ||
-           name == "or" || name == "xor" || name == "any" || name == "all" || name == "ballot" ||
-           name == "active_threads_mask" || name == "broadcast_first";
+    // Unless the number of the lane differs, which Uniformity finds.
+    return lane_that_is_read(*call) || name == "sum" || name == "product" || name == "min" ||
+           name == "max" || name == "and" || name == "or" || name == "xor" || name == "any" ||
+           name == "all" || name == "ballot" || name == "active_threads_mask" ||
+           name == "broadcast_first";
   }
 
   bool isSourceOfDivergence(const llvm::Value* value) const {

@@ -65,7 +65,8 @@ class Splitter {
     for (Region& region : regions_)
       hoist(region, post_dominators);
     place_variables();
-    for (Region& region : regions_)
+    // The last one first: what is computed again is so from values as they were before.
+    for (Region& region : llvm::reverse(regions_))
       connect(region);
     for (llvm::Instruction* instruction : dead_)
       instruction->eraseFromParent();

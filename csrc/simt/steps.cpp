@@ -4,6 +4,8 @@
 #include <llvm/IR/DataLayout.h>
 #include <llvm/IR/PatternMatch.h>
 
+#include <algorithm>
+
 namespace metalwright::simt {
 
 llvm::Value* splatted(llvm::Value* value) {
@@ -54,6 +56,19 @@ std::optional<std::int64_t> Steps::compute(llvm::Instruction& instruction) {
     if (const auto left = operand(0), right = operand(1); left && right)
       return *left + *right;
     return std::nullopt;
+  case llvm::Instruction::Mul:
+  case llvm::Instruction::Shl: {
+    const auto* by = llvm::dyn_cast<llvm::ConstantInt>(instruction.getOperand(1));
+    const std::optional<std::int64_t> step = operand(0);
+    if (!by || !step || by->getValue().getActiveBits() > 16)
+      break;
+    const std::uint64_t factor = by->getZExtValue();
+    if (instruction.getOpcode() == llvm::Instruction::Mul)
+      return *step * static_cast<std::int64_t>(factor);
+    if (factor < 16)
+      return *step * (std::int64_t{1} << factor);
+    break;
+  }
   case llvm::Instruction::GetElementPtr:
     return of_address(llvm::cast<llvm::GetElementPtrInst>(instruction));
   case llvm::Instruction::ShuffleVector:
@@ -64,11 +79,10 @@ std::optional<std::int64_t> Steps::compute(llvm::Instruction& instruction) {
     return of_counter(llvm::cast<llvm::PHINode>(instruction));
   case llvm::Instruction::UDiv:
   case llvm::Instruction::LShr:
-    if (is_quotient_of_all(instruction))
-      return 0;
-    break;
   case llvm::Instruction::URem:
   case llvm::Instruction::And:
+    if (is_quotient_of_all(instruction))
+      return 0;
     if (const auto step = of_remainder(instruction))
       return step;
     break;
@@ -115,9 +129,13 @@ bool Steps::is_quotient_of_all(llvm::Instruction& instruction) {
   const llvm::APInt* by = nullptr;
   if (match(&instruction, m_UDiv(m_Value(), m_APInt(by))))
     return holds_all(*by, aligned_step(instruction.getOperand(0)));
-  return match(&instruction, m_LShr(m_Value(), m_APInt(by))) && by->ult(31) &&
-         holds_all(llvm::APInt(64, std::uint64_t{1} << by->getZExtValue()),
-                   aligned_step(instruction.getOperand(0)));
+  unsigned bits = 0;
+  if (match(&instruction, m_LShr(m_Value(), m_APInt(by))) && by->ult(31))
+    bits = static_cast<unsigned>(by->getZExtValue());
+  else if (match(&instruction, m_And(m_Value(), m_APInt(by))) && !by->isZero())
+    bits = std::min(by->countr_zero(), 62u); // what is below them is cut off
+  return bits != 0 && holds_all(llvm::APInt(64, std::uint64_t{1} << bits),
+                                aligned_step(instruction.getOperand(0)));
 }
 
 std::optional<std::int64_t> Steps::of_remainder(llvm::Instruction& instruction) {

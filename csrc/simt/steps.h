@@ -24,7 +24,8 @@ class Steps {
   // is not known to be the same for all runs and lanes.
   std::optional<std::int64_t> of(llvm::Value* value);
 
-  // `x / n` that is the same for all runs, since their places lie between two multiples of n.
+  // `x / n`, or the upper bits of x, that is the same for all runs, since their places lie between
+  // two multiples of n.
   bool is_quotient_of_all(llvm::Instruction& instruction);
 
  private:

@@ -16,11 +16,12 @@ namespace metalwright::simt {
 // that follows from it. LLVM's search for the phis at which threads meet again stops too early:
 // with two blocks or more on either way it can take such a phi for uniform (llvm-project issue
 // 137277). The schedule knows where threads meet, so phis there are sources of the analysis as
-// well, until nothing changes.
+// well, until nothing changes; so are movements between lanes that a target takes for uniform,
+// where the number of the lane differs.
 class Uniformity {
  public:
-  using Phis = llvm::DenseSet<const llvm::Value*>;
-  using Target = llvm::TargetTransformInfo (*)(const llvm::DataLayout&, const Phis& meetings);
+  using Values = llvm::DenseSet<const llvm::Value*>;
+  using Target = llvm::TargetTransformInfo (*)(const llvm::DataLayout&, const Values& more);
 
   // Requires: what Schedule does; loops in LCSSA form.
   Uniformity(llvm::Function& function, const llvm::DominatorTree& dominators,
@@ -33,34 +34,38 @@ class Uniformity {
   const Schedule& schedule() const { return *schedule_; }
 
  private:
-  bool find_meetings();
+  bool find_more();
   bool is_same(const llvm::PHINode& phi) const;
 
   const llvm::LoopInfo& loops_;
-  Phis meetings_; // phis that LLVM's analysis would take for uniform
+  Values more_; // sources that LLVM's analysis would take for uniform
   llvm::TargetTransformInfo target_;
   llvm::FunctionAnalysisManager analyses_; // owns what `uniformity_` refers to
   const llvm::UniformityInfo* uniformity_ = nullptr;
   std::unique_ptr<Schedule> schedule_;
 };
 
-// Adds the phis to what `Base`, made of a data layout, says.
+// Adds more sources to what `Base`, made of a data layout, says.
 template <typename Base> class UniformityTarget : public Base {
  public:
-  UniformityTarget(const llvm::DataLayout& layout, const Uniformity::Phis& meetings)
-      : Base(layout), meetings_(&meetings) {}
+  UniformityTarget(const llvm::DataLayout& layout, const Uniformity::Values& more)
+      : Base(layout), more_(&more) {}
 
   static llvm::TargetTransformInfo make(const llvm::DataLayout& layout,
-                                        const Uniformity::Phis& meetings) {
-    return llvm::TargetTransformInfo(UniformityTarget(layout, meetings));
+                                        const Uniformity::Values& more) {
+    return llvm::TargetTransformInfo(UniformityTarget(layout, more));
+  }
+
+  bool isAlwaysUniform(const llvm::Value* value) const {
+    return !more_->contains(value) && Base::isAlwaysUniform(value);
   }
 
   bool isSourceOfDivergence(const llvm::Value* value) const {
-    return meetings_->contains(value) || Base::isSourceOfDivergence(value);
+    return more_->contains(value) || Base::isSourceOfDivergence(value);
   }
 
  private:
-  const Uniformity::Phis* meetings_;
+  const Uniformity::Values* more_;
 };
 
 } // namespace metalwright::simt

@@ -323,7 +323,8 @@ Value* VectorBuilder::active_at(Value* sources) {
   return builder_.CreateTrunc(bits, wide(builder_.getInt1Ty()));
 }
 
-// A lane outside the group: its own value. One inside that takes no part: zero.
+// From above or below the group: its own value. From a lane that takes no part: zero. Numbers of
+// lanes are taken modulo the width.
 void VectorBuilder::build_movement(llvm::CallInst& call, llvm::StringRef operation,
                                    unsigned width) {
   const Parts values = parts(call.getArgOperand(0));
@@ -356,6 +357,19 @@ void VectorBuilder::build_movement(llvm::CallInst& call, llvm::StringRef operati
     for (Value* value : values)
       results.push_back(permute(value, source));
     return finish(false);
+  }
+  if (!is_varying(&call)) {
+    // From one lane, for all.
+    Value* lane = builder_.CreateAnd(
+        builder_.CreateZExtOrTrunc(scalar(lane_that_is_read(call)), builder_.getInt32Ty()),
+        builder_.getInt32(width - 1));
+    Value* active =
+        builder_.CreateTrunc(builder_.CreateLShr(mask_bits(), lane), builder_.getInt1Ty());
+    for (Value* value : values) {
+      Value* moved = builder_.CreateExtractElement(value, lane);
+      results.push_back(is_full_mask() ? moved : builder_.CreateSelect(active, moved, zero(moved)));
+    }
+    return finish(true);
   }
   const bool fills = operation.contains("_fill_");
   auto lane_operand = [&](unsigned i) {
@@ -391,9 +405,8 @@ void VectorBuilder::build_movement(llvm::CallInst& call, llvm::StringRef operati
     return finish(false);
   }
   Value* source = nullptr; // in the group
-  const bool direct = operation == "shuffle" || operation == "broadcast";
-  if (direct)
-    source = delta;
+  if (operation == "shuffle" || operation == "broadcast")
+    source = builder_.CreateAnd(delta, splat(builder_.getInt32(width - 1)));
   else if (operation == "shuffle_up")
     source = builder_.CreateSub(place, delta);
   else if (operation == "shuffle_down")
@@ -417,15 +430,7 @@ void VectorBuilder::build_movement(llvm::CallInst& call, llvm::StringRef operati
     Value* moved = permute(value, lane);
     results.push_back(is_full_mask() ? moved : builder_.CreateSelect(active, moved, zero(moved)));
   }
-  if (is_varying(&call))
-    return finish(false);
-  // From one lane that is known: the same for all that run, but for a lane outside.
-  const auto* known = llvm::dyn_cast<llvm::ConstantInt>(call.getArgOperand(1));
-  if (!known || known->getValue().uge(width))
-    refuse(call, "it reads from a lane that does not exist");
-  for (Value*& result : results)
-    result = builder_.CreateExtractElement(result, first_lane());
-  finish(true);
+  finish(false);
 }
 
 } // namespace metalwright::simt

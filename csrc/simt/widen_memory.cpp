@@ -3,6 +3,7 @@
 
 #include <llvm/Analysis/ValueTracking.h>
 #include <llvm/IR/DataLayout.h>
+#include <llvm/IR/InstIterator.h>
 
 #include <algorithm>
 #include <cstddef>
@@ -16,6 +17,8 @@ using llvm::Value;
 static constexpr std::uint64_t kMostAside = 256 * 1024;
 // Lanes whose elements are gathered from threadgroup memory.
 static constexpr unsigned kMostApart = 160;
+// The size of an element of a mask, which has a bit for each threadgroup.
+static constexpr std::uint64_t kBits = ~std::uint64_t{0};
 
 bool Widener::is_aside(Instruction& instruction) const {
   if (aside_.contains(&instruction))
@@ -92,12 +95,47 @@ std::size_t Widener::part_of(Value* pointer, const Instruction& root) {
   return part;
 }
 
-void Widener::know_size(Value* pointer, std::uint64_t size) {
+void Widener::find_sizes() {
+  for (Instruction& instruction : llvm::instructions(function_)) {
+    const bool is_store = instruction.getType()->isVoidTy();
+    if (!llvm::isa<llvm::LoadInst, llvm::StoreInst>(instruction) && !is_masked_access(instruction))
+      continue;
+    Value* pointer = instruction.getOperand(is_store ? 1 : 0);
+    Instruction* root = variable_of(pointer);
+    if (!root || !aside_.contains(root))
+      continue;
+    llvm::Type* type = is_store ? instruction.getOperand(0)->getType() : instruction.getType();
+    const std::uint64_t size =
+        has_bits(type) ? kBits : layout_.getTypeAllocSize(type->getScalarType()).getFixedValue();
+    std::uint64_t& known = sizes_[{root, part_of(pointer, *root)}];
+    if (known != 0 && known != size && (known == kBits || size == kBits))
+      fail();
+    known = std::max(known, size);
+  }
+}
+
+std::uint64_t Widener::size_at(Value* pointer) {
   Instruction* root = variable_of(pointer);
-  std::uint64_t& known = sizes_[{root, part_of(pointer, *root)}];
-  if (known != 0 && known != size)
+  return sizes_[{root, part_of(pointer, *root)}];
+}
+
+void Widener::require_size(Value* pointer, std::uint64_t size) {
+  if (size_at(pointer) != size)
     fail();
-  known = size;
+}
+
+std::optional<std::uint64_t> Widener::place_within(Value* pointer, std::uint64_t size) const {
+  const Instruction* root = variable_of(pointer);
+  llvm::APInt distance(64, 0);
+  while (pointer != root) {
+    auto* address = llvm::cast<llvm::GetElementPtrInst>(pointer);
+    if (!address->accumulateConstantOffset(layout_, distance) &&
+        (address->getNumIndices() != 1 ||
+         layout_.getTypeAllocSize(address->getSourceElementType()).getFixedValue() % size != 0))
+      return std::nullopt;
+    pointer = address->getPointerOperand();
+  }
+  return distance.getZExtValue() % size;
 }
 
 void Widener::place_lanes(llvm::GetElementPtrInst& address, Value& from) {
@@ -107,7 +145,7 @@ void Widener::place_lanes(llvm::GetElementPtrInst& address, Value& from) {
     fail();
     return;
   }
-  know_size(&address, static_cast<std::uint64_t>(size));
+  require_size(&address, static_cast<std::uint64_t>(size));
   Value* index = address.getOperand(1);
   llvm::Type* type = builder_.getInt64Ty();
   const bool is_splat = splatted(index) != nullptr;
@@ -127,9 +165,22 @@ Widener::Place Widener::place_of(Value* pointer, llvm::Type* type, unsigned inde
   const std::uint64_t size = layout_.getTypeAllocSize(type->getScalarType()).getFixedValue();
   Place place;
   if (Value* aside = places_.lookup(pointer)) {
-    know_size(pointer, size);
-    place.first =
-        builder_.CreateConstInBoundsGEP1_64(builder_.getInt8Ty(), aside, index * size * width_);
+    const std::uint64_t whole = size_at(pointer);
+    const std::optional<std::uint64_t> start =
+        whole == size ? std::uint64_t{0} : place_within(pointer, whole);
+    if (!start) {
+      fail();
+      return place;
+    }
+    // Of a part of an element all threadgroups' lie as far apart as the elements.
+    const std::uint64_t within = (*start + index * size) % whole;
+    const std::uint64_t distance = (index * size - within) * width_ + within;
+    place.first = builder_.CreateConstInBoundsGEP1_64(builder_.getInt8Ty(), aside, distance);
+    if (whole != size) {
+      place.all = builder_.CreatePtrAdd(
+          place.first, offsets(builder_.getInt64Ty(), static_cast<std::int64_t>(whole)));
+      place.first = nullptr;
+    }
     return place;
   }
   if (Value* own = base(pointer)) {
@@ -158,7 +209,7 @@ Value* Widener::place_of_bits(Instruction& access, Value* pointer, unsigned lane
     fail();
     return llvm::PoisonValue::get(builder_.getPtrTy());
   }
-  know_size(pointer, ~std::uint64_t{0});
+  require_size(pointer, kBits);
   return builder_.CreateConstInBoundsGEP1_64(builder_.getInt8Ty(), aside, lane * width_ / 8);
 }
 

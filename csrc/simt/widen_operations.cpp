@@ -106,12 +106,62 @@ void Widener::widen_movement(Instruction& instruction) {
     set(instruction, 0, wide(vector, static_cast<unsigned>(place->getZExtValue())));
     return;
   }
-  // Each threadgroup has an element of its own.
-  Value* found = wide(vector, 0);
-  for (unsigned i = 1; i < count_of(vector->getType()); ++i)
-    found = builder_.CreateSelect(builder_.CreateICmpEQ(wide(index, 0), lane_number(index, i)),
-                                  wide(vector, i), found);
-  set(instruction, 0, found);
+  set(instruction, 0, own_element(vector, wide(index, 0)));
+}
+
+// The distance between neighbouring elements of a constant, if that is always the same.
+static std::optional<llvm::APInt> distance_in(Value* vector) {
+  const auto* constant = llvm::dyn_cast<llvm::Constant>(vector);
+  const auto* type = llvm::cast<llvm::FixedVectorType>(vector->getType());
+  if (!constant || !type->getElementType()->isIntegerTy())
+    return std::nullopt;
+  std::optional<llvm::APInt> distance;
+  const llvm::ConstantInt* before = nullptr;
+  for (unsigned i = 0; i < type->getNumElements(); ++i) {
+    const auto* number =
+        llvm::dyn_cast_or_null<llvm::ConstantInt>(constant->getAggregateElement(i));
+    if (!number)
+      return std::nullopt;
+    if (before) {
+      llvm::APInt found = number->getValue() - before->getValue();
+      if (distance && *distance != found)
+        return std::nullopt;
+      distance = std::move(found);
+    }
+    before = number;
+  }
+  return distance;
+}
+
+Value* Widener::own_element(Value* vector, Value* index) {
+  llvm::Type* type = wide_type(vector->getType());
+  if (splatted(vector))
+    return wide(vector, 0);
+  if (const std::optional<llvm::APInt> distance = distance_in(vector))
+    return builder_.CreateAdd(wide(vector, 0),
+                              builder_.CreateMul(builder_.CreateZExtOrTrunc(index, type),
+                                                 llvm::ConstantInt::get(type, *distance)));
+  // What is the same for all threadgroups, as the number of a thread, is computed for this element.
+  auto* sum = llvm::dyn_cast<llvm::BinaryOperator>(vector);
+  const auto* disjoint = llvm::dyn_cast<llvm::PossiblyDisjointInst>(vector);
+  if (sum && !is_varying(sum) &&
+      (sum->getOpcode() == Instruction::Add || (disjoint && disjoint->isDisjoint())))
+    return builder_.CreateAdd(own_element(sum->getOperand(0), index),
+                              own_element(sum->getOperand(1), index));
+  // Each bit of the index, from its lowest, leaves half of the elements.
+  llvm::SmallVector<Value*, kSimdgroupSize> found;
+  for (unsigned i = 0; i < count_of(vector->getType()); ++i)
+    found.push_back(wide(vector, i));
+  for (unsigned bit = 0; found.size() > 1; ++bit) {
+    Value* is_odd =
+        builder_.CreateTrunc(builder_.CreateLShr(index, bit), wide_type(builder_.getInt1Ty()));
+    for (unsigned i = 0; i + 1 < found.size(); i += 2)
+      found[i / 2] = builder_.CreateSelect(is_odd, found[i + 1], found[i]);
+    if (found.size() % 2 != 0)
+      found[found.size() / 2] = found.back();
+    found.resize((found.size() + 1) / 2);
+  }
+  return found.front();
 }
 
 void Widener::widen_bits(Instruction& instruction) {

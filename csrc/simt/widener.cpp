@@ -8,6 +8,7 @@
 #include <llvm/ADT/PostOrderIterator.h>
 #include <llvm/Analysis/ValueTracking.h>
 #include <llvm/IR/Module.h>
+#include <llvm/Support/KnownBits.h>
 
 #include <cstddef>
 
@@ -33,6 +34,7 @@ llvm::Function* Widener::run() {
     if (failed_)
       return nullptr;
   } while (flatten_one());
+  find_sizes();
   if (failed_)
     return nullptr;
   emit();
@@ -234,6 +236,20 @@ Value* Widener::element(Value* vector, unsigned lane) {
   if (Value* same = splatted(vector))
     return same;
   auto* instruction = llvm::dyn_cast<Instruction>(vector);
+  // Which lanes a mask never has may be known, as when there are fewer simdgroups than lanes.
+  if (auto* bits = llvm::dyn_cast_or_null<llvm::BitCastInst>(instruction);
+      bits && bits->getSrcTy()->isIntegerTy(count_of(bits->getType()))) {
+    const llvm::KnownBits known = llvm::computeKnownBits(bits->getOperand(0), layout_);
+    if (known.Zero[lane] || known.One[lane])
+      return builder_.getInt1(known.One[lane]);
+  }
+  if (auto* shuffle = llvm::dyn_cast_or_null<llvm::ShuffleVectorInst>(instruction)) {
+    const int from = shuffle->getMaskValue(lane);
+    const auto first = static_cast<int>(count_of(shuffle->getOperand(0)->getType()));
+    if (from >= 0)
+      return element(shuffle->getOperand(from < first ? 0 : 1),
+                     static_cast<unsigned>(from < first ? from : from - first));
+  }
   auto of = [&](unsigned i) { return element(instruction->getOperand(i), lane); };
   Value* made = nullptr;
   if (auto* address = llvm::dyn_cast_or_null<llvm::GetElementPtrInst>(instruction)) {

@@ -108,9 +108,17 @@ class Widener {
   // Which of the kernel's threadgroup variables a pointer leads into, if that is its memory.
   std::size_t part_of(Value* pointer, const Instruction& root);
 
-  // All that lies in a variable has elements of one size, or they would not lie where they are
-  // looked for.
-  void know_size(Value* pointer, std::uint64_t size);
+  // The elements of each variable that is put aside: the largest that lie in it.
+  void find_sizes();
+
+  // In bytes.
+  std::uint64_t size_at(Value* pointer);
+
+  // Elements of another size do not lie where they are looked for.
+  void require_size(Value* pointer, std::uint64_t size);
+
+  // How far behind the start of an element of `size` bytes a pointer into its variable leads.
+  std::optional<std::uint64_t> place_within(Value* pointer, std::uint64_t size) const;
 
   // Lanes that read each other's, as a permutation does.
   void place_lanes(llvm::GetElementPtrInst& address, Value& from);
@@ -178,6 +186,9 @@ class Widener {
   Value* lane_number(Value* index, unsigned lane) {
     return llvm::ConstantInt::get(wide_type(index->getType()), lane);
   }
+
+  // The element of a vector that each threadgroup's index names.
+  Value* own_element(Value* vector, Value* index);
 
   // Masks as numbers, numbers as masks, and what only changes the type.
   void widen_bits(Instruction& instruction);

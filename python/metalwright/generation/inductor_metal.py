@@ -91,6 +91,14 @@ def _bernoulli(self: torch.Tensor, p: float = 0.5, generator: Any = None) -> tor
     return (torch.rand_like(self, dtype=torch.float32) < p).to(self.dtype)
 
 
+def _matrix_vector(left: torch.Tensor, right: torch.Tensor) -> Any:
+    """Batches of matrices by one vector each are sums, which can be one kernel with what surrounds
+    them. Inductor does so for the CPU, but only when it lowers."""
+    if left.size(1) == 1 or right.size(2) == 1:
+        return (left.unsqueeze(3) * right.unsqueeze(1)).sum(2)
+    return NotImplemented
+
+
 def _decomposition_table() -> dict[Any, Callable[..., Any]]:
     from torch._inductor.decomposition import select_decomp_table
 
@@ -107,6 +115,7 @@ def _decomposition_table() -> dict[Any, Callable[..., Any]]:
     ):
         table.pop(overload, None)
     table[aten.bernoulli.p] = _bernoulli
+    table[aten.bmm.default] = _matrix_vector
     return table
 
 
