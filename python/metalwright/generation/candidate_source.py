@@ -29,6 +29,7 @@ _OWN_NAMES = frozenset(
     [
         *("MetalKernel", "checked", "with_strides", "fixed", "view", "unpack", "add", "parameter"),
         *("ERROR_WORDS", "ERROR_TEXT", "raise_for", "metalwright"),
+        *("functools", "without_gradients"),
     ]
 )
 _IMPORTS = ("import torch", "from torch import nn")
@@ -45,14 +46,27 @@ class MetalKernel:
         self.compiled = {}
 
     def __call__(self, *tensors, **grid):
-        device = tensors[0].device.type
+        device = tensors[0].device
         kernel = self.compiled.get(device)
         if kernel is None:
             library = metalwright.compile(
-                self.source, device=self.DEVICES[device], file_name=f"{self.name}.metal"
+                self.source, device=self.DEVICES[device.type], file_name=f"{self.name}.metal"
             )
             kernel = self.compiled[device] = library.kernel(self.name)
         kernel(*tensors, **grid)
+
+
+def without_gradients(forward):
+    """As torch.no_grad(), but free where gradients are off already."""
+
+    @functools.wraps(forward)
+    def call(*arguments, **named):
+        if not torch.is_grad_enabled():
+            return forward(*arguments, **named)
+        with torch.no_grad():
+            return forward(*arguments, **named)
+
+    return call
 '''
 
 _CHECKED = '''
@@ -69,8 +83,8 @@ def checked(tensor, name, shape, stride, dtype):
 
 
 def with_strides(tensor, shape, stride):
-    same = all(a == b for n, a, b in zip(shape, tensor.stride(), stride) if n > 1)
-    if same:
+    found = tensor.stride()
+    if found == stride or all(a == b for n, a, b in zip(shape, found, stride) if n > 1):
         return tensor
     return tensor.new_empty_strided(shape, stride).copy_(tensor)
 '''
@@ -183,8 +197,8 @@ class _Writer:
 
     def _imports(self) -> str:
         packed = any("unpack(" in value for value in self._constants.values())
-        standard = "import base64\nimport zlib\n\n" if packed else ""
-        return standard + "\n".join(_IMPORTS) + "\n\nimport metalwright"
+        standard = "import base64\nimport functools\nimport zlib" if packed else "import functools"
+        return standard + "\n\n" + "\n".join(_IMPORTS) + "\n\nimport metalwright"
 
     def _helpers(self) -> Iterator[str]:
         host = self._host
@@ -251,7 +265,7 @@ class _Writer:
     def _forward(self) -> str:
         lowered, host = self._lowered, self._host
         arguments = ", ".join(("self", *lowered.parameters))
-        lines = ["@torch.no_grad()", f"def forward({arguments}):"]
+        lines = ["@without_gradients", f"def forward({arguments}):"]
         body: list[str] = []
         if lowered.training is not None:
             mode = "training" if lowered.training else "evaluation"
