@@ -14,8 +14,10 @@ namespace metalwright::cpu {
 // What an observer may use of a fiber's stack: it makes texts.
 static constexpr std::size_t kHookStack = 64 * 1024;
 
-// Rows of threadgroups that are run together.
-static constexpr std::uint64_t kBand = 4;
+// Rows of threadgroups that the simdgroup engine runs together, column by column: threadgroups that
+// share tiles of a product's two operands follow each other while both are in the cache, as they
+// run side by side on a GPU.
+static constexpr std::uint32_t kBand = 4;
 
 struct GridJob::Worker {
   GridJob* job;
@@ -44,6 +46,7 @@ GridJob::GridJob(const Executable& code, const Executable& edge, const simt::Lau
   const std::uint32_t* groups = launch.threadgroups_per_grid;
   const std::uint32_t* threads = launch.dispatch_threads_per_threadgroup;
   calls_along_x_ = groups[0] / code.threadgroups;
+  band_ = code.engine == simt::Engine::simdgroup ? kBand : 1;
   calls_ = calls_along_x_ * groups[1] * groups[2];
   const std::uint64_t per_call =
       std::uint64_t{threads[0]} * threads[1] * threads[2] * code.threadgroups;
@@ -147,45 +150,67 @@ void GridJob::run_rows(std::uint64_t unit) {
         static_cast<std::uint32_t>(x), static_cast<std::uint32_t>(end - x));
 }
 
+GridJob::Place GridJob::place_of(std::uint64_t call) const {
+  const std::uint32_t* groups = launch_.threadgroups_per_grid;
+  const std::uint64_t slice = calls_along_x_ * groups[1];
+  const std::uint64_t in_slice = call % slice;
+  Place place;
+  place.z = static_cast<std::uint32_t>(call / slice);
+  place.top = static_cast<std::uint32_t>(in_slice / (calls_along_x_ * band_) * band_);
+  place.height = std::min(band_, groups[1] - place.top);
+  const std::uint64_t in_band = in_slice - std::uint64_t{place.top} * calls_along_x_;
+  place.x = static_cast<std::uint32_t>(in_band / place.height);
+  place.y = static_cast<std::uint32_t>(place.top + in_band % place.height);
+  return place;
+}
+
+void GridJob::go_on(Place& place) const {
+  if (++place.y < place.top + place.height)
+    return;
+  place.y = place.top;
+  if (++place.x < calls_along_x_)
+    return;
+  place.x = 0;
+  place.top += place.height;
+  const std::uint32_t rows = launch_.threadgroups_per_grid[1];
+  if (place.top == rows) {
+    place.top = 0;
+    ++place.z;
+  }
+  place.height = std::min(band_, rows - place.top);
+  place.y = place.top;
+}
+
 bool GridJob::run_threadgroups(Worker& worker, std::uint64_t unit) {
   const std::uint64_t first = unit * calls_per_unit_;
   const std::uint64_t end = std::min(first + calls_per_unit_, calls_);
-  for (std::uint64_t i = first; i < end; ++i)
-    if (!run_threadgroup(worker, i))
+  // Divisions for each would take longer than a small threadgroup.
+  Place place = place_of(first);
+  for (std::uint64_t i = first; i < end; ++i) {
+    if (!order_.empty())
+      place = place_of(order_[i]);
+    if (!run_threadgroup(worker, place))
       return false;
+    go_on(place);
+  }
   return true;
 }
 
-bool GridJob::run_threadgroup(Worker& worker, std::uint64_t index) {
-  if (!order_.empty())
-    index = order_[index];
+bool GridJob::run_threadgroup(Worker& worker, const Place& place) {
   simt::ThreadgroupContext& group = worker.threadgroup;
-  const std::uint32_t* groups = launch_.threadgroups_per_grid;
-  const std::uint64_t slice = calls_along_x_ * groups[1];
-  const std::uint64_t place = index % slice;
-  group.position[2] = static_cast<std::uint32_t>(index / slice);
-  if (code_.engine == simt::Engine::simdgroup && order_.empty()) {
-    // Columns of a few threadgroups: threadgroups that share tiles of a product's two operands
-    // follow each other while both are in the cache, as they run side by side on a GPU.
-    const std::uint64_t top = place / (calls_along_x_ * kBand) * kBand;
-    const std::uint64_t height = std::min(kBand, groups[1] - top);
-    const std::uint64_t in_band = place - top * calls_along_x_;
-    group.position[0] = static_cast<std::uint32_t>(in_band / height) * code_.threadgroups;
-    group.position[1] = static_cast<std::uint32_t>(top + in_band % height);
-  } else {
-    group.position[0] = static_cast<std::uint32_t>(place % groups[0]);
-    group.position[1] = static_cast<std::uint32_t>(place / groups[0]);
-  }
+  group.position[0] = place.x * code_.threadgroups;
+  group.position[1] = place.y;
+  group.position[2] = place.z;
   std::uint64_t origin[3];
+  bool is_whole = true;
   for (unsigned axis = 0; axis < 3; ++axis) {
-    const std::uint64_t nominal = launch_.dispatch_threads_per_threadgroup[axis];
-    origin[axis] = group.position[axis] * nominal;
+    const std::uint32_t nominal = launch_.dispatch_threads_per_threadgroup[axis];
+    origin[axis] = std::uint64_t{group.position[axis]} * nominal;
     // Threadgroups at the grid's edge are smaller.
-    group.threads[axis] = static_cast<std::uint32_t>(
-        std::min(nominal, launch_.threads_per_grid[axis] - origin[axis]));
+    const std::uint64_t rest = launch_.threads_per_grid[axis] - origin[axis];
+    is_whole &= nominal <= rest;
+    group.threads[axis] = static_cast<std::uint32_t>(std::min<std::uint64_t>(nominal, rest));
   }
-  const bool is_whole =
-      std::equal(group.threads, group.threads + 3, launch_.dispatch_threads_per_threadgroup);
   const Executable& code = is_whole ? code_ : edge_;
   if (code.engine != simt::Engine::vector_loop) {
     const bool ended =

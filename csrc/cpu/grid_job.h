@@ -37,6 +37,7 @@ class GridJob final : public Job {
   void observe(LaneObserver& observer, std::span<const std::uint64_t> order) {
     observer_ = &observer;
     order_ = order;
+    band_ = 1;
   }
 
   std::uint64_t units() const { return units_; }
@@ -59,8 +60,15 @@ class GridJob final : public Job {
   bool take(unsigned part, std::uint64_t& number);
   void run_units(Worker& worker);
   void run_rows(std::uint64_t unit);
+  // Of a call, in calls along x: columns of a band of rows, band by band.
+  struct Place {
+    std::uint32_t x, y, z;
+    std::uint32_t top, height; // of the band
+  };
+  Place place_of(std::uint64_t call) const;
+  void go_on(Place& place) const;
   bool run_threadgroups(Worker& worker, std::uint64_t unit);
-  bool run_threadgroup(Worker& worker, std::uint64_t index);
+  bool run_threadgroup(Worker& worker, const Place& place);
 
   const Executable& code_;
   const Executable& edge_;
@@ -77,6 +85,7 @@ class GridJob final : public Job {
   std::uint64_t calls_ = 0;
   std::uint64_t calls_along_x_ = 1;
   std::uint64_t calls_per_unit_ = 1;
+  std::uint32_t band_ = 1; // rows
   LaneObserver* observer_ = nullptr;
   std::span<const std::uint64_t> order_;
   std::uint64_t units_per_take_ = 1;

@@ -41,6 +41,7 @@ void* SimdgroupScheduler::next(unsigned index) {
     return first.stack_pointer;
   if (!all_end) {
     diverged_ = true;
+    std::copy_n(threadgroup_->position, 3, position_.begin());
     const auto waiting = std::find_if(states_.begin(), states_.begin() + count_,
                                       [](const SimdgroupState& state) { return state.running; });
     site_ = waiting->barrier_site;
@@ -101,7 +102,6 @@ bool SimdgroupScheduler::run(simt::SimdgroupEntry* entry, const simt::LaunchCont
   const unsigned threads = threadgroup.threads[0] * threadgroup.threads[1] * threadgroup.threads[2];
   count_ = is_joined ? 1 : (threads + kSimdgroupSize - 1) / kSimdgroupSize;
   diverged_ = false;
-  std::copy_n(threadgroup.position, 3, position_.begin());
   if (needs_fibers(stack_size, has_barrier)) {
     run_fibers(entry, launch, threadgroup, thread);
   } else {

@@ -13,6 +13,24 @@
 
 namespace metalwright::simt {
 
+// The address of the k-th threadgroup's element is that of the first one's and a number, in the
+// form in which LLVM sees that these are neighbours.
+static void extend_before(llvm::BinaryOperator& place) {
+  for (llvm::User* user : llvm::make_early_inc_range(place.users())) {
+    auto* extension = llvm::dyn_cast<llvm::CastInst>(user);
+    if (!extension || !llvm::isa<llvm::SExtInst, llvm::ZExtInst>(extension))
+      continue;
+    llvm::IRBuilder<> builder(extension);
+    llvm::Value* first =
+        builder.CreateCast(extension->getOpcode(), place.getOperand(0), extension->getType());
+    const auto* distance = llvm::cast<llvm::ConstantInt>(place.getOperand(1));
+    extension->replaceAllUsesWith(builder.CreateAdd(
+        first, llvm::ConstantInt::get(extension->getType(), distance->getZExtValue()), "",
+        llvm::isa<llvm::ZExtInst>(extension), true));
+    extension->eraseFromParent();
+  }
+}
+
 unsigned join_threadgroups(llvm::Function& function, const ThreadgroupLayout& layout,
                            const ThreadgroupsTogether& wanted) {
   const std::uint64_t stride = layout.stride();
@@ -41,6 +59,7 @@ unsigned join_threadgroups(llvm::Function& function, const ThreadgroupLayout& la
     strides[load] = kSharedMemory;
     sources.push_back(load);
   }
+  std::vector<llvm::BinaryOperator*> places; // of threadgroups behind the first
   const auto value = [&](llvm::Instruction& source, unsigned k) -> llvm::Value* {
     if (k == 0)
       return &source;
@@ -48,7 +67,10 @@ unsigned join_threadgroups(llvm::Function& function, const ThreadgroupLayout& la
     if (const auto found = strides.find(&source); found != strides.end())
       return builder.CreateInBoundsGEP(builder.getInt8Ty(), &source,
                                        builder.getInt64(k * found->second));
-    return builder.CreateAdd(&source, builder.getInt32(k), "", true);
+    // The first one is a multiple of how many there are: they lie on one side of 2^31.
+    llvm::Value* place = builder.CreateAdd(&source, builder.getInt32(k), "", true, true);
+    places.push_back(llvm::cast<llvm::BinaryOperator>(place));
+    return place;
   };
   const auto merge = [](llvm::ArrayRef<llvm::Instruction*> all) {
     std::vector<llvm::IntrinsicInst*> gathers;
@@ -69,8 +91,11 @@ unsigned join_threadgroups(llvm::Function& function, const ThreadgroupLayout& la
       runs.count = kThreadgroupsTogether;
     }
   for (; runs.count >= kThreadgroupsTogether / 2; runs.count /= 2)
-    if (stride * runs.count <= kMemoryTogether && join_side_by_side(runs))
+    if (stride * runs.count <= kMemoryTogether && join_side_by_side(runs)) {
+      for (llvm::BinaryOperator* place : places)
+        extend_before(*place);
       return runs.count;
+    }
   return 1;
 }
 

@@ -88,7 +88,7 @@ bool are_alike(const Instruction& one, const Instruction& other) {
 }
 
 struct Tree {
-  Value* leaves = nullptr; // the vector of kWidth elements
+  Value* leaves = nullptr; // the vector whose first kWidth elements these are
   Instruction* result;     // the operation of the last step: a vector of one element
 };
 
@@ -118,7 +118,7 @@ std::optional<Tree> tree_of(Instruction& last) {
     value = whole;
   }
   const auto* type = llvm::dyn_cast<llvm::FixedVectorType>(value->getType());
-  if (!type || type->getNumElements() != kWidth)
+  if (!type || type->getNumElements() < kWidth)
     return std::nullopt;
   tree.leaves = value;
   return tree;
@@ -221,8 +221,11 @@ void join(llvm::ArrayRef<Tree> trees, llvm::ArrayRef<Instruction*> moved) {
   llvm::IRBuilder<> builder(place);
   Instruction& operation = *place;
   std::vector<Pack> packs;
+  llvm::SmallVector<int, kWidth> leaves;
+  for (unsigned i = 0; i < kWidth; ++i)
+    leaves.push_back(static_cast<int>(i));
   for (unsigned i = 0; i < trees.size(); ++i)
-    packs.push_back({trees[i].leaves, {i}});
+    packs.push_back({builder.CreateShuffleVector(trees[i].leaves, leaves), {i}});
   unsigned segment = kWidth;
   for (; packs.size() > 1; segment /= 2) {
     std::vector<Pack> joined;

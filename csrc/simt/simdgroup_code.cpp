@@ -2,6 +2,7 @@
 #include "simt/simdgroup_code.h"
 
 #include "air/verify.h"
+#include "simt/alias_scopes.h"
 #include "simt/early_exits.h"
 #include "simt/join_simdgroups.h"
 #include "simt/join_threadgroups.h"
@@ -218,6 +219,7 @@ build_simdgroups(llvm::Module& module, const air::EntryPoint& entry,
   if (code.is_joined || code.threadgroups > 1) {
     if (!is_widened)
       join_trees(function);
+    tell_memories_apart(function);
     air::verify_after(module, "one program for all simdgroups");
     optimise_vectors(module, target, {.has_chains = code.threadgroups > 1 && !is_widened});
     air::verify_after(module, "optimise_vectors");

@@ -90,3 +90,35 @@ def test_engines_agree(kind: str, function: str, count: str, monkeypatch) -> Non
                 assert "fadd fast <2 x float>" not in code
     np.testing.assert_array_equal(found[0].view(f"u{found[0].itemsize}"),
                                   found[1].view(f"u{found[1].itemsize}"))  # fmt: skip
+
+
+@pytest.mark.parametrize("size", [16, 20, 8])
+@pytest.mark.parametrize(("kind", "function"), [("float", "simd_sum"), ("int", "simd_max")])
+def test_small_threadgroups_and_their_neighbouring_results(
+    kind: str, function: str, size: int, monkeypatch
+) -> None:
+    text = f"""#include <metal_stdlib>
+using namespace metal;
+kernel void k(device const {kind}* in, device {kind}* out, uint2 p [[thread_position_in_grid]],
+              uint2 t [[thread_position_in_threadgroup]]) {{
+  threadgroup {kind} kept[1];
+  int x = p.x;
+  {kind} s = {function}(in[p.y + {size} * x] * in[p.y + {size} * (x % 32)]);
+  if (t.y == 0) kept[0] = s;
+  {BARRIER}
+  if (t.y == 0) out[x] = {kind}(sqrt(float(abs(kept[0]))));
+}}"""
+    groups = 16 * GROUPS
+    random = np.random.default_rng(7)
+    values = random.integers(-100, 100, groups * size).astype("int32" if kind == "int" else "f4")
+    found = []
+    for engine in ("simdgroup", "checked"):
+        monkeypatch.setenv("METALWRIGHT_CPU_ENGINE", engine)
+        kernel = metalwright.compile(text, device="cpu", file_name=engine).kernel("k")
+        out = np.zeros(groups, values.dtype)
+        kernel(values, out, threads=(groups, size), group_size=(1, size))
+        found.append(out)
+        if engine == "simdgroup" and kind == "float" and size == 16:
+            # One root of all threadgroups of a call, and one store.
+            assert "@llvm.sqrt.v8f32(" in kernel.code("llvm")
+    np.testing.assert_array_equal(found[0].view("u4"), found[1].view("u4"))
