@@ -1,6 +1,7 @@
 // Finds what tells threadgroups apart: their place along x, their memory.
 #include "simt/join_threadgroups.h"
 
+#include "simt/interleave_walks.h"
 #include "simt/join_gathers.h"
 #include "simt/launch.h"
 #include "simt/side_by_side.h"
@@ -42,10 +43,12 @@ unsigned join_threadgroups(llvm::Function& function, const ThreadgroupLayout& la
   llvm::DenseMap<llvm::Instruction*, std::uint64_t> strides; // of pointers
   llvm::DenseMap<llvm::Instruction*, std::int64_t> positions;
   std::vector<llvm::Instruction*> sources;
+  std::vector<llvm::Instruction*> memory;
   for (const auto& [offset, load] : of_threadgroup->loads) {
-    if (offset == offsetof(ThreadgroupContext, memory))
+    if (offset == offsetof(ThreadgroupContext, memory)) {
       strides[load] = stride;
-    else if (!load->getType()->isIntegerTy(32))
+      memory.push_back(load);
+    } else if (!load->getType()->isIntegerTy(32))
       return 1; // several words in one
     else if (offset == offsetof(ThreadgroupContext, position))
       positions[load] = 1;
@@ -72,7 +75,12 @@ unsigned join_threadgroups(llvm::Function& function, const ThreadgroupLayout& la
     places.push_back(llvm::cast<llvm::BinaryOperator>(place));
     return place;
   };
-  const auto merge = [](llvm::ArrayRef<llvm::Instruction*> all) {
+  std::vector<std::vector<llvm::Instruction*>> walks;
+  const auto merge = [&](llvm::ArrayRef<llvm::Instruction*> all) {
+    if (llvm::isa<llvm::LoadInst>(all.front())) {
+      walks.emplace_back(all);
+      return;
+    }
     std::vector<llvm::IntrinsicInst*> gathers;
     for (llvm::Instruction* gather : all)
       gathers.push_back(llvm::cast<llvm::IntrinsicInst>(gather));
@@ -90,10 +98,12 @@ unsigned join_threadgroups(llvm::Function& function, const ThreadgroupLayout& la
       runs.followed.push_back(gather);
       runs.count = kThreadgroupsTogether;
     }
+  llvm::append_range(runs.followed, find_memory_walks(function, memory));
   for (; runs.count >= kThreadgroupsTogether / 2; runs.count /= 2)
     if (stride * runs.count <= kMemoryTogether && join_side_by_side(runs)) {
       for (llvm::BinaryOperator* place : places)
         extend_before(*place);
+      interleave_walks(function, walks);
       return runs.count;
     }
   return 1;

@@ -310,6 +310,7 @@ void optimise_vectors(llvm::Module& module, llvm::TargetMachine& target, const V
     passes.addPass(llvm::createFunctionToLoopPassAdaptor(std::move(loops), true));
   }
   passes.addPass(llvm::GVNPass(llvm::GVNOptions().setLoadPRE(run.may_part_loads)));
+  passes.addPass(llvm::DSEPass());
   if (run.has_chains)
     passes.addPass(llvm::SLPVectorizerPass());
   passes.addPass(llvm::InstCombinePass());

@@ -199,8 +199,10 @@ build_simdgroups(llvm::Module& module, const air::EntryPoint& entry,
     // A chain of operations that only the first simdgroup goes along leaves the machine idle, and a
     // single simdgroup is little for a call.
     const bool wants_all = has_shared_loop || is_alone;
-    const ThreadgroupsTogether wanted{wants_all ? kThreadgroupsTogether : kThreadgroupsTogether / 2,
-                                      !shape.large_buffers};
+    const unsigned count = has_shared_loop ? shape.together
+                           : wants_all     ? kThreadgroupsTogether
+                                           : kThreadgroupsTogether / 2;
+    const ThreadgroupsTogether wanted{count, !shape.large_buffers};
     if (!shape.large_buffers)
       code.threadgroups = widen_threadgroups(function, layout, shape.together);
     is_widened = code.threadgroups > 1;

@@ -54,10 +54,10 @@ kernel void k(device const {kind}* in, device {kind}* out, uint gid [[thread_pos
 }}"""
 
 
-# All threads walk through the same memory: then eight threadgroups are joined, else four.
+# All threads walk through the same memory: then sixteen threadgroups are joined, else four.
 LOOPS = {
     "four": "",
-    "eight": f"{{kind}} e = 0; for (uint i = 0; i < {SIZE}; i++) e += all[i]; a += e;",
+    "sixteen": f"{{kind}} e = 0; for (uint i = 0; i < {SIZE}; i++) e += all[i]; a += e;",
 }
 
 
@@ -81,7 +81,7 @@ def test_engines_agree(kind: str, function: str, count: str, monkeypatch) -> Non
         kernel(values, out, threads=GROUPS * SIZE, group_size=SIZE)
         found.append(out)
         if engine == "simdgroup":
-            together = {"four": "for 4 threadgroups", "eight": "for 8 threadgroups"}[count]
+            together = {"four": "for 4 threadgroups", "sixteen": "for 16 threadgroups"}[count]
             assert together in kernel.explain()
             if (kind, function) == ("float", "simd_sum"):
                 code = kernel.code("llvm")
