@@ -310,9 +310,10 @@ void optimise_vectors(llvm::Module& module, llvm::TargetMachine& target, const V
     passes.addPass(llvm::createFunctionToLoopPassAdaptor(std::move(loops), true));
   }
   passes.addPass(llvm::GVNPass(llvm::GVNOptions().setLoadPRE(run.may_part_loads)));
-  passes.addPass(llvm::DSEPass());
-  if (run.has_chains)
+  if (run.has_chains) {
+    passes.addPass(llvm::DSEPass());
     passes.addPass(llvm::SLPVectorizerPass());
+  }
   passes.addPass(llvm::InstCombinePass());
   passes.addPass(llvm::ADCEPass());
   passes.addPass(llvm::SimplifyCFGPass());
