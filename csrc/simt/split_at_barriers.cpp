@@ -65,6 +65,7 @@ class Splitter {
     for (Region& region : regions_)
       hoist(region, post_dominators);
     place_variables();
+    find_threadgroup_writes();
     // The last one first: what is computed again is so from values as they were before.
     for (Region& region : llvm::reverse(regions_))
       connect(region);
@@ -89,6 +90,7 @@ class Splitter {
     llvm::BasicBlock* head = nullptr;      // runs for each simdgroup, has its index
     llvm::PHINode* index = nullptr;
     llvm::DenseMap<llvm::Instruction*, llvm::Value*> known; // values of other regions, in `head`
+    std::vector<llvm::Instruction*> writes;                 // that threadgroup memory may see
   };
 
   // ------------------------------------------------------------------ whether it can be cut
@@ -417,6 +419,8 @@ class Splitter {
       made = element(region, *arrays_.lookup(variable), strides_.lookup(variable));
     else if (unsigned budget = kCheap; is_cheap(value, budget))
       made = again(region, value);
+    else if (llvm::StoreInst* store = store_that_keeps(region, value))
+      made = read_again(region, *store);
     else
       made = taken_up(region, value);
     region.known[&value] = made;
@@ -465,6 +469,60 @@ class Splitter {
         operand.set(value_in(region, *instruction));
     made->insertBefore(region.head->getTerminator()->getIterator());
     return made;
+  }
+
+  // Whether memory is none that a threadgroup's threads share: a buffer, private memory, results.
+  bool is_elsewhere(llvm::Value* address) const {
+    const llvm::Value* object = llvm::getUnderlyingObject(address, 0);
+    const auto* load = llvm::dyn_cast<llvm::LoadInst>(object);
+    if (!load)
+      return llvm::isa<llvm::AllocaInst>(object);
+    const llvm::Value* context = llvm::getUnderlyingObject(load->getPointerOperand(), 0);
+    return context == function_.getArg(2) ||
+           (context == function_.getArg(0) && is_invariant_load(*load));
+  }
+
+  void find_threadgroup_writes() {
+    for (Region& region : regions_)
+      for (llvm::BasicBlock* block : region.blocks)
+        for (llvm::Instruction& instruction : *block) {
+          const auto* store = llvm::dyn_cast<llvm::StoreInst>(&instruction);
+          const auto* call = llvm::dyn_cast<llvm::IntrinsicInst>(&instruction);
+          llvm::Value* address = store ? instruction.getOperand(1)
+                                 : call && call->getIntrinsicID() == llvm::Intrinsic::masked_store
+                                     ? call->getArgOperand(1)
+                                     : nullptr;
+          if (instruction.mayWriteToMemory() && !(address && is_elsewhere(address)) &&
+              !instruction.isLifetimeStartOrEnd())
+            region.writes.push_back(&instruction);
+        }
+  }
+
+  // The store of a value to threadgroup memory, where it still lies in a later region: no other
+  // thread may write there before a barrier, and behind it none writes to such memory at all.
+  llvm::StoreInst* store_that_keeps(const Region& region, llvm::Instruction& value) {
+    const std::size_t owner = region_of_.lookup(value.getParent());
+    const auto user = static_cast<std::size_t>(&region - regions_.data());
+    for (llvm::User* of_value : value.users()) {
+      auto* store = llvm::dyn_cast<llvm::StoreInst>(of_value);
+      if (!store || !store->isSimple() || store->getValueOperand() != &value ||
+          store->getParent() != value.getParent() || is_elsewhere(store->getPointerOperand()))
+        continue;
+      bool is_alone = regions_[owner].writes.size() == 1 && regions_[owner].writes[0] == store;
+      for (std::size_t i = owner + 1; i <= user; ++i)
+        is_alone &= regions_[i].writes.empty();
+      auto* address = llvm::dyn_cast<llvm::Instruction>(store->getPointerOperand());
+      if (unsigned budget = kCheap; is_alone && address && is_cheap(*address, budget))
+        return store;
+    }
+    return nullptr;
+  }
+
+  llvm::Value* read_again(Region& region, llvm::StoreInst& store) {
+    llvm::Value* address =
+        value_in(region, *llvm::cast<llvm::Instruction>(store.getPointerOperand()));
+    return at_head(region).CreateAlignedLoad(store.getValueOperand()->getType(), address,
+                                             store.getAlign());
   }
 
   // A value that its region puts aside for each simdgroup.
