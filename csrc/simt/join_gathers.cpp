@@ -108,7 +108,7 @@ std::vector<llvm::Instruction*>
 find_common_quotients(llvm::Function& function,
                       const llvm::DenseMap<llvm::Instruction*, std::int64_t>& known,
                       unsigned runs) {
-  Steps steps(known, runs);
+  Steps steps(known, runs, true);
   std::vector<llvm::Instruction*> found;
   for (llvm::Instruction& instruction : llvm::instructions(function))
     if (steps.is_quotient_of_all(instruction))
@@ -120,7 +120,7 @@ std::vector<llvm::IntrinsicInst*>
 find_neighbouring_gathers(llvm::Function& function,
                           const llvm::DenseMap<llvm::Instruction*, std::int64_t>& known,
                           unsigned runs) {
-  Steps steps(known, runs);
+  Steps steps(known, runs, true);
   std::vector<llvm::IntrinsicInst*> found;
   for (llvm::Instruction& instruction : llvm::instructions(function))
     if (auto* call = llvm::dyn_cast<llvm::IntrinsicInst>(&instruction))

@@ -1,8 +1,11 @@
 // Linear arithmetic, and divisions by multiples of how many runs there are.
 #include "simt/steps.h"
 
+#include <llvm/ADT/STLExtras.h>
 #include <llvm/IR/DataLayout.h>
+#include <llvm/IR/IntrinsicInst.h>
 #include <llvm/IR/PatternMatch.h>
+#include <llvm/Support/MathExtras.h>
 
 #include <algorithm>
 
@@ -47,7 +50,7 @@ std::optional<std::int64_t> Steps::compute(llvm::Instruction& instruction) {
   switch (instruction.getOpcode()) {
   case llvm::Instruction::SExt:
   case llvm::Instruction::ZExt:
-    return operand(0);
+    return of_extension(llvm::cast<llvm::CastInst>(instruction));
   case llvm::Instruction::Or:
     if (!llvm::cast<llvm::PossiblyDisjointInst>(instruction).isDisjoint())
       break;
@@ -101,6 +104,87 @@ std::optional<std::int64_t> Steps::compute(llvm::Instruction& instruction) {
   return 0;
 }
 
+std::optional<std::int64_t> Steps::of_extension(llvm::CastInst& extension) {
+  const std::optional<std::int64_t> step = of(extension.getOperand(0));
+  if (!step || *step == 0 || are_addresses_ ||
+      is_exact(extension.getOperand(0), llvm::isa<llvm::SExtInst>(extension)) ||
+      is_index(extension))
+    return step;
+  return std::nullopt;
+}
+
+bool Steps::is_exact(llvm::Value* value, bool is_signed) {
+  auto* instruction = llvm::dyn_cast<llvm::Instruction>(value);
+  if (!instruction || of(instruction) == 0)
+    return true;
+  // Runs that begin at a multiple of a power of two do not pass another one.
+  const std::int64_t aligned = aligned_step(instruction);
+  if (aligned > 0 && llvm::isPowerOf2_64(static_cast<std::uint64_t>(aligned) * runs_))
+    return true;
+  auto are_exact = [&] {
+    return llvm::all_of(instruction->operands(),
+                        [&](llvm::Value* operand) { return is_exact(operand, is_signed); });
+  };
+  switch (instruction->getOpcode()) {
+  case llvm::Instruction::Add:
+  case llvm::Instruction::Mul:
+  case llvm::Instruction::Shl:
+    return (is_signed ? instruction->hasNoSignedWrap() : instruction->hasNoUnsignedWrap()) &&
+           are_exact();
+  case llvm::Instruction::Or: // disjoint, or it had no step
+    return are_exact();
+  case llvm::Instruction::ZExt:
+    return true;
+  case llvm::Instruction::SExt:
+    return is_signed;
+  case llvm::Instruction::ShuffleVector:
+  case llvm::Instruction::InsertElement:
+    return splatted(instruction) && is_exact(splatted(instruction), is_signed);
+  case llvm::Instruction::URem:
+  case llvm::Instruction::And:
+    return !is_signed; // of_remainder()
+  default:
+    return false;
+  }
+}
+
+bool Steps::is_index(llvm::Value& value, unsigned depth) {
+  return depth < 8 && llvm::all_of(
+                          value.uses(),
+                          [&](const llvm::Use& use) {
+                            auto* user = llvm::cast<llvm::Instruction>(use.getUser());
+                            switch (user->getOpcode()) {
+                            case llvm::Instruction::Load:
+                              return true;
+                            case llvm::Instruction::Store:
+                              return use.getOperandNo() == 1;
+                            case llvm::Instruction::Add:
+                            case llvm::Instruction::Mul:
+                            case llvm::Instruction::Shl:
+                            case llvm::Instruction::Or:
+                            case llvm::Instruction::ShuffleVector:
+                            case llvm::Instruction::InsertElement:
+                            case llvm::Instruction::GetElementPtr:
+                              return is_index(*user, depth + 1);
+                            default:
+                              break;
+                            }
+                            const auto* call = llvm::dyn_cast<llvm::IntrinsicInst>(user);
+                            if (!call)
+                              return false;
+                            switch (call->getIntrinsicID()) {
+                            case llvm::Intrinsic::masked_load:
+                            case llvm::Intrinsic::masked_gather:
+                              return use.getOperandNo() == 0 && of(call->getArgOperand(2)) == 0;
+                            case llvm::Intrinsic::masked_store:
+                            case llvm::Intrinsic::masked_scatter:
+                              return use.getOperandNo() == 1 && of(call->getArgOperand(3)) == 0;
+                            default:
+                              return false;
+                            }
+                          });
+}
+
 std::int64_t Steps::aligned_step(llvm::Value* value) {
   auto* instruction = llvm::dyn_cast<llvm::Instruction>(value);
   if (!instruction)
@@ -109,7 +193,8 @@ std::int64_t Steps::aligned_step(llvm::Value* value) {
   using namespace llvm::PatternMatch;
   if (match(instruction, m_ZExtOrSExt(m_Value())))
     return aligned_step(instruction->getOperand(0));
-  if (match(instruction, m_Mul(m_Value(), m_APInt(factor))) && factor->getActiveBits() < 16)
+  if (match(instruction, m_Mul(m_Value(), m_APInt(factor))) && factor->getActiveBits() < 16 &&
+      (factor->isPowerOf2() || instruction->hasNoUnsignedWrap()))
     return aligned_step(instruction->getOperand(0)) *
            static_cast<std::int64_t>(factor->getZExtValue());
   if (match(instruction, m_Shl(m_Value(), m_APInt(factor))) && factor->ult(16))

@@ -29,7 +29,7 @@ llvm::Function* Widener::run() {
   if (find_neighbouring_gathers(function_, positions_, width_).empty())
     return nullptr;
   do {
-    steps_.emplace(steps_known_, width_);
+    steps_.emplace(steps_known_, width_, false);
     find_varying();
     if (failed_)
       return nullptr;

@@ -69,6 +69,10 @@ WIDENED = {
   int n = int(v * 1000) % 37 + (int(place) >> 1) * 3; uint u = uint(n) / 7u ^ uint(place);
   v = float(n + int(u & 15)) + (n > 20 ? 1.5f : float(popcount(u))); {SUM}
   if (t == 0) out[place] = s;""",
+    "numbers that wrap": f"""
+  ulong h = ulong(place - 5u), j = ulong((place + 65540u) * 65521u);
+  v += float((h * h >> 21) % 1000) + float((j * j >> 23) % 1000) + float(long(int(place) - 7) * 3);
+  {SUM} if (t == 0) out[place] = s;""",
     "a way out": f"if (place % 5 == 2) {{ if (t == 0) more[place] = 7; return; }} {SUM} "
     "if (t == 0) out[place] = s;",
     "a shared loop": f"""
@@ -87,6 +91,10 @@ SOMETIMES = {
     "two types": f"""
   threadgroup int whole[128]; whole[t] = int(v * 100) + int(t); {SUM}
   v = float(whole[size - 1 - t]) + s; {BARRIER} {SUM} if (t == 0) out[place] = s;""",
+    "an index that wraps": f"""
+  if (place >= 5) v += in[place - 5u] * 3;
+  if (int(place) >= 7) v -= in[int(place) - 7];
+  {SUM} if (t == 0) out[place] = s;""",
     "what another row gives": f"""{SUM} if (t < 3) out[t * groups_x + place] = s * float(t + 1);""",
 }
 # What is joined in another way, or not at all.
