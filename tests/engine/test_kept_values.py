@@ -8,7 +8,9 @@ import os
 import numpy as np
 import pytest
 
-metalwright = pytest.importorskip("metalwright.runtime", reason="needs the compiled extension")
+from engine.both import on_both_engines
+
+pytest.importorskip("metalwright.runtime", reason="needs the compiled extension")
 
 pytestmark = pytest.mark.native
 
@@ -54,15 +56,16 @@ kernel void k(device const float* in, device float* out,
 }}
 // {groups}"""
     inputs = np.random.default_rng(9).random(groups * size, np.float32)
-    found, stacks = [], []
-    for engine in ("simdgroup", "checked"):
-        monkeypatch.setenv("METALWRIGHT_CPU_ENGINE", engine)
-        kernel = metalwright.compile(text, device="cpu", file_name=engine).kernel("k")
-        out = np.zeros(groups * size, np.float32)
-        kernel(inputs, out, threads=groups * size, group_size=size)
-        found.append(out)
-        stacks.append(next(s for s in kernel.explain().splitlines() if s.startswith("stack: ")))
-    np.testing.assert_array_equal(found[0], found[1])
+    fast, checked, kernel = on_both_engines(
+        monkeypatch,
+        text,
+        [inputs],
+        np.zeros(groups * size, np.float32),
+        threads=groups * size,
+        group_size=size,
+    )
+    np.testing.assert_array_equal(fast, checked)
     if name == "kept" and size == 96:
         # Nothing is put aside: 32 floats for each simdgroup would be.
-        assert int(stacks[0].split()[1]) < size * 4, stacks[0]
+        stack = next(s for s in kernel.explain().splitlines() if s.startswith("stack: "))
+        assert int(stack.split()[1]) < size * 4, stack

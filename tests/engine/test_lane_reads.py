@@ -6,7 +6,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-metalwright = pytest.importorskip("metalwright.runtime", reason="needs the compiled extension")
+from engine.both import on_both_engines
+
+pytest.importorskip("metalwright.runtime", reason="needs the compiled extension")
 
 pytestmark = pytest.mark.native
 
@@ -69,14 +71,14 @@ def test_engines_agree(name: str, function: str, size: int, monkeypatch) -> None
     random = np.random.default_rng(6)
     inputs = np.floor(random.random(groups * size, np.float32) * 100)
     lanes = random.integers(0, 100, groups * 4).astype(np.uint32)
-    found = []
-    for engine in ("simdgroup", "checked"):
-        monkeypatch.setenv("METALWRIGHT_CPU_ENGINE", engine)
-        text = source(BODIES[name], function)
-        kernel = metalwright.compile(text, device="cpu", file_name=engine).kernel("k")
-        out = np.zeros(groups * size, np.float32)
-        kernel(inputs, lanes, out, threads=groups * size, group_size=size)
-        found.append(out)
-    np.testing.assert_array_equal(found[0], found[1])
+    fast, checked, _ = on_both_engines(
+        monkeypatch,
+        source(BODIES[name], function),
+        [inputs, lanes],
+        np.zeros(groups * size, np.float32),
+        threads=groups * size,
+        group_size=size,
+    )
+    np.testing.assert_array_equal(fast, checked)
     if name == "one lane, modulo the width":
-        assert not found[0].any()
+        assert not fast.any()

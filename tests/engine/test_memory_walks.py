@@ -8,7 +8,9 @@ import os
 import numpy as np
 import pytest
 
-metalwright = pytest.importorskip("metalwright.runtime", reason="needs the compiled extension")
+from engine.both import on_both_engines
+
+pytest.importorskip("metalwright.runtime", reason="needs the compiled extension")
 
 pytestmark = pytest.mark.native
 
@@ -71,19 +73,20 @@ kernel void k(device const float* in, device float* out,
 }}
 // {groups}"""
     inputs = np.random.default_rng(8).random(groups * size, np.float32)
-    found = []
-    for engine in ("simdgroup", "checked"):
-        monkeypatch.setenv("METALWRIGHT_CPU_ENGINE", engine)
-        kernel = metalwright.compile(text, device="cpu", file_name=engine).kernel("k")
-        out = np.zeros(groups * size, np.float32)
-        kernel(inputs, out, threads=groups * size, group_size=size)
-        found.append(out)
-        # Short loops are unrolled before.
-        if engine == "simdgroup" and size > 100:
-            many = {GROUPS: 16, GROUPS + 8: 8}.get(groups)
-            how = kernel.explain()
-            assert ("threadgroups at a time" in how) == (many is not None), how
-            if many:
-                assert f"{many} threadgroups at a time" in how, how
-                assert ("interleave" in kernel.code("llvm")) == (name in WALKS)
-    np.testing.assert_array_equal(found[0], found[1])
+    fast, checked, kernel = on_both_engines(
+        monkeypatch,
+        text,
+        [inputs],
+        np.zeros(groups * size, np.float32),
+        threads=groups * size,
+        group_size=size,
+    )
+    np.testing.assert_array_equal(fast, checked)
+    # Short loops are unrolled before.
+    if size > 100:
+        many = {GROUPS: 16, GROUPS + 8: 8}.get(groups)
+        how = kernel.explain()
+        assert ("threadgroups at a time" in how) == (many is not None), how
+        if many:
+            assert f"{many} threadgroups at a time" in how, how
+            assert ("interleave" in kernel.code("llvm")) == (name in WALKS)

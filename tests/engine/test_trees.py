@@ -7,6 +7,8 @@ import os
 import numpy as np
 import pytest
 
+from engine.both import on_both_engines
+
 metalwright = pytest.importorskip("metalwright.runtime", reason="needs the compiled extension")
 
 pytestmark = pytest.mark.native
@@ -111,14 +113,15 @@ kernel void k(device const {kind}* in, device {kind}* out, uint2 p [[thread_posi
     groups = 16 * GROUPS
     random = np.random.default_rng(7)
     values = random.integers(-100, 100, groups * size).astype("int32" if kind == "int" else "f4")
-    found = []
-    for engine in ("simdgroup", "checked"):
-        monkeypatch.setenv("METALWRIGHT_CPU_ENGINE", engine)
-        kernel = metalwright.compile(text, device="cpu", file_name=engine).kernel("k")
-        out = np.zeros(groups, values.dtype)
-        kernel(values, out, threads=(groups, size), group_size=(1, size))
-        found.append(out)
-        if engine == "simdgroup" and kind == "float" and size == 16:
-            # One root of all threadgroups of a call, and one store.
-            assert "@llvm.sqrt.v8f32(" in kernel.code("llvm")
-    np.testing.assert_array_equal(found[0].view("u4"), found[1].view("u4"))
+    fast, checked, kernel = on_both_engines(
+        monkeypatch,
+        text,
+        [values],
+        np.zeros(groups, values.dtype),
+        threads=(groups, size),
+        group_size=(1, size),
+    )
+    np.testing.assert_array_equal(fast.view("u4"), checked.view("u4"))
+    if kind == "float" and size == 16:
+        # One root of all threadgroups of a call, and one store.
+        assert "@llvm.sqrt.v8f32(" in kernel.code("llvm")
