@@ -167,9 +167,10 @@ GridJob::Place GridJob::place_of(std::uint64_t call) const {
 void GridJob::go_on(Place& place) const {
   if (++place.y < place.top + place.height)
     return;
-  place.y = place.top;
-  if (++place.x < calls_along_x_)
+  if (++place.x < calls_along_x_) {
+    place.y = place.top;
     return;
+  }
   place.x = 0;
   place.top += place.height;
   const std::uint32_t rows = launch_.threadgroups_per_grid[1];

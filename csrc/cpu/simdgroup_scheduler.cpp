@@ -40,12 +40,9 @@ void* SimdgroupScheduler::next(unsigned index) {
   if (all_wait)
     return first.stack_pointer;
   if (!all_end) {
-    diverged_ = true;
-    std::copy_n(threadgroup_->position, 3, position_.begin());
     const auto waiting = std::find_if(states_.begin(), states_.begin() + count_,
                                       [](const SimdgroupState& state) { return state.running; });
-    site_ = waiting->barrier_site;
-    other_site_ = ~0u;
+    diverge(*threadgroup_, waiting->barrier_site);
     for (unsigned i = 0; i < count_; ++i)
       if (states_[i].running && states_[i].barrier_site != site_)
         other_site_ = states_[i].barrier_site;

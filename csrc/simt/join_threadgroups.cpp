@@ -41,7 +41,8 @@ unsigned join_threadgroups(llvm::Function& function, const ThreadgroupLayout& la
       !of_simdgroup->calls.empty())
     return 1;
   llvm::DenseMap<llvm::Instruction*, std::uint64_t> strides; // of pointers
-  llvm::DenseMap<llvm::Instruction*, std::int64_t> positions;
+  const llvm::DenseMap<llvm::Instruction*, std::int64_t> positions =
+      places_along_x(*of_threadgroup);
   std::vector<llvm::Instruction*> sources;
   std::vector<llvm::Instruction*> memory;
   for (const auto& [offset, load] : of_threadgroup->loads) {
@@ -50,9 +51,7 @@ unsigned join_threadgroups(llvm::Function& function, const ThreadgroupLayout& la
       memory.push_back(load);
     } else if (!load->getType()->isIntegerTy(32))
       return 1; // several words in one
-    else if (offset == offsetof(ThreadgroupContext, position))
-      positions[load] = 1;
-    else
+    else if (!positions.contains(load))
       continue;
     sources.push_back(load);
   }

@@ -24,3 +24,13 @@ def on_both_engines(
         found.append(result)
         kernels.append(kernel)
     return found[0], found[1], kernels[0]
+
+
+def threads_on_both_engines(
+    monkeypatch: Any, text: str, inputs: np.ndarray, size: int
+) -> tuple[np.ndarray, np.ndarray, Any]:
+    """The same of a kernel with a thread for each element of `inputs`, and as many results, in
+    threadgroups of `size`."""
+    return on_both_engines(
+        monkeypatch, text, [inputs], np.zeros_like(inputs), threads=len(inputs), group_size=size
+    )

@@ -8,7 +8,7 @@ import os
 import numpy as np
 import pytest
 
-from engine.both import on_both_engines
+from engine.both import threads_on_both_engines
 
 pytest.importorskip("metalwright.runtime", reason="needs the compiled extension")
 
@@ -73,14 +73,7 @@ kernel void k(device const float* in, device float* out,
 }}
 // {groups}"""
     inputs = np.random.default_rng(8).random(groups * size, np.float32)
-    fast, checked, kernel = on_both_engines(
-        monkeypatch,
-        text,
-        [inputs],
-        np.zeros(groups * size, np.float32),
-        threads=groups * size,
-        group_size=size,
-    )
+    fast, checked, kernel = threads_on_both_engines(monkeypatch, text, inputs, size)
     np.testing.assert_array_equal(fast, checked)
     # Short loops are unrolled before.
     if size > 100:

@@ -8,7 +8,9 @@ import os
 import numpy as np
 import pytest
 
-metalwright = pytest.importorskip("metalwright.runtime", reason="needs the compiled extension")
+from engine.both import threads_on_both_engines
+
+pytest.importorskip("metalwright.runtime", reason="needs the compiled extension")
 
 pytestmark = pytest.mark.native
 
@@ -72,18 +74,11 @@ kernel void k(device const float* in, device float* out,
 }}
 // {size} {groups}"""
     inputs = np.random.default_rng(3).random(groups * size, np.float32)
-    found = []
-    for engine in ("simdgroup", "checked"):
-        monkeypatch.setenv("METALWRIGHT_CPU_ENGINE", engine)
-        kernel = metalwright.compile(text, device="cpu", file_name=engine).kernel("k")
-        out = np.zeros(groups * size, np.float32)
-        kernel(inputs, out, threads=groups * size, group_size=size)
-        found.append(out)
-        if engine == "simdgroup":
-            how = kernel.explain()
-            # A private array is each thread's own; threadgroups that leave a loop apart stay so.
-            shared = size > 32 and name != "elements by their number"
-            assert ("all threads of the threadgroup compute the same" in how) == shared, how
-            if name not in ("elements by their number", "a way out"):
-                assert ("threadgroups at a time" in how) == (groups == GROUPS), how
-    np.testing.assert_array_equal(found[0], found[1])
+    fast, checked, kernel = threads_on_both_engines(monkeypatch, text, inputs, size)
+    how = kernel.explain()
+    # A private array is each thread's own; threadgroups that leave a loop apart stay so.
+    shared = size > 32 and name != "elements by their number"
+    assert ("all threads of the threadgroup compute the same" in how) == shared, how
+    if name not in ("elements by their number", "a way out"):
+        assert ("threadgroups at a time" in how) == (groups == GROUPS), how
+    np.testing.assert_array_equal(fast, checked)
