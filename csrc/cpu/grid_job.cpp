@@ -22,6 +22,7 @@ static constexpr std::uint32_t kBand = 4;
 struct GridJob::Worker {
   GridJob* job;
   ThreadState* thread;
+  unsigned part; // that it begins with
   LaneScheduler* scheduler;
   SimdgroupScheduler* simdgroups;
   simt::ThreadgroupContext threadgroup;
@@ -58,10 +59,23 @@ void GridJob::reset(unsigned threads) {
   units_per_take_ = (units_ + kMostTakes - 1) / kMostTakes;
   const std::uint64_t takes = units_ == 0 ? 0 : (units_ + units_per_take_ - 1) / units_per_take_;
   parts_ = std::clamp(threads, 1u, kMostParts);
-  workers_.store(0, std::memory_order_relaxed);
-  for (unsigned i = 0; i < parts_; ++i)
+  for (unsigned i = 0; i < parts_; ++i) {
     part_[i].range.store(takes * i / parts_ | takes * (i + 1) / parts_ << 32,
                          std::memory_order_relaxed);
+    part_[i].is_begun.store(false, std::memory_order_relaxed);
+  }
+}
+
+// The member's own part, or one that nobody begins with: fewer threads than the team has may share
+// a job, and they are not always its first.
+unsigned GridJob::begin_part(unsigned member) {
+  const unsigned own = member % parts_;
+  for (unsigned i = 0; i < parts_; ++i) {
+    const unsigned part = (own + i) % parts_;
+    if (!part_[part].is_begun.exchange(true, std::memory_order_relaxed))
+      return part;
+  }
+  return own;
 }
 
 // The next of this part, else the last of another one.
@@ -84,8 +98,8 @@ bool GridJob::take(unsigned part, std::uint64_t& number) {
   return false;
 }
 
-void GridJob::work(ThreadState& thread, bool is_caller) {
-  Worker worker{this, &thread, nullptr, nullptr, {}};
+void GridJob::work(ThreadState& thread, unsigned member) {
+  Worker worker{this, &thread, begin_part(member), nullptr, nullptr, {}};
   if (!code_.over_grid) {
     worker.scheduler = &LaneScheduler::current();
     // Instrumented code has no addresses of threadgroup memory, only regions.
@@ -109,7 +123,7 @@ void GridJob::work(ThreadState& thread, bool is_caller) {
     worker.simdgroups = &SimdgroupScheduler::current();
   }
   const bool ended = thread.run(
-      supervision_, is_caller,
+      supervision_, member == 0,
       [](void* argument) {
         auto* self = static_cast<Worker*>(argument);
         self->job->run_units(*self);
@@ -126,9 +140,8 @@ void GridJob::work(ThreadState& thread, bool is_caller) {
 }
 
 void GridJob::run_units(Worker& worker) {
-  const unsigned part = workers_.fetch_add(1, std::memory_order_relaxed) % parts_;
   std::uint64_t number = 0;
-  while (take(part, number)) {
+  while (take(worker.part, number)) {
     const std::uint64_t end = std::min((number + 1) * units_per_take_, units_);
     for (std::uint64_t unit = number * units_per_take_; unit < end; ++unit) {
       if (supervision_.failure.any())

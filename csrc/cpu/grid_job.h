@@ -42,7 +42,7 @@ class GridJob final : public Job {
 
   std::uint64_t units() const { return units_; }
   void reset(unsigned threads) override;
-  void work(ThreadState& thread, bool is_caller) override;
+  void work(ThreadState& thread, unsigned member) override;
   Supervision& supervision() override { return supervision_; }
   // The code whose barrier diverged.
   const Executable& failed() const { return *failed_.load(); }
@@ -51,12 +51,16 @@ class GridJob final : public Job {
   struct Worker;
   // Units that one thread begins with. It takes them from the front; threads that have none left
   // take from the back, so that each core goes through memory in one direction, in its own part.
+  // The same thread begins with the same part each time, and with the one that torch's operators
+  // give it: what the core's caches hold is used again.
   struct alignas(64) Part {
     std::atomic<std::uint64_t> range{0}; // the first in the lower half, the end in the upper one
+    std::atomic<bool> is_begun{false};
   };
   static constexpr unsigned kMostParts = 16; // then some threads share one
   static constexpr std::uint64_t kMostTakes = std::uint64_t{1} << 31;
 
+  unsigned begin_part(unsigned member);
   bool take(unsigned part, std::uint64_t& number);
   void run_units(Worker& worker);
   void run_rows(std::uint64_t unit);
@@ -90,7 +94,6 @@ class GridJob final : public Job {
   std::span<const std::uint64_t> order_;
   std::uint64_t units_per_take_ = 1;
   unsigned parts_ = 1;
-  std::atomic<unsigned> workers_{0};
   std::array<Part, kMostParts> part_;
 };
 

@@ -335,8 +335,8 @@ Timing CpuKernel::dispatch(const Dispatch& dispatch) {
     supervision.next_poll = begin + kPollInterval;
   }
 
-  // Waking another thread takes some ten microseconds: only for work that is worth it. A unit
-  // should last a few of those, and there should be several per thread for balance.
+  // A unit should last much longer than it takes to get one, and there should be several per thread
+  // for balance.
   ThreadPool& pool = ThreadPool::instance();
   const float known_cost = thread_cost_.load(std::memory_order_relaxed);
   const double cost = known_cost > 0 ? known_cost : 1.0;
@@ -347,7 +347,7 @@ Timing CpuKernel::dispatch(const Dispatch& dispatch) {
   GridJob job(code.whole->executable, code.edge->executable, launch, supervision, threads_per_unit);
   const double expected = threads * cost;
   unsigned helpers = 0;
-  if (job.units() > 1 && (known_cost == 0 || expected > 2 * kUnit))
+  if (job.units() > 1 && (known_cost == 0 || expected > pool.least_work()))
     helpers = static_cast<unsigned>(std::min<double>(
         {double(pool.width() - 1), double(job.units() - 1), expected / kUnit + 1}));
 

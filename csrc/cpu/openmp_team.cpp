@@ -1,4 +1,4 @@
-// OpenMP through the three functions that GCC's and LLVM's runtimes both export.
+// OpenMP through the four functions that GCC's and LLVM's runtimes both export.
 #include "cpu/openmp_team.h"
 
 #include <atomic>
@@ -17,14 +17,17 @@ struct Runtime {
   void (*parallel)(void (*)(void*), void*, unsigned threads, unsigned flags);
   int (*max_threads)();
   int (*in_parallel)();
+  int (*thread_number)();
 
   Runtime()
       : parallel(reinterpret_cast<decltype(parallel)>(dlsym(RTLD_DEFAULT, "GOMP_parallel"))),
         max_threads(
             reinterpret_cast<decltype(max_threads)>(dlsym(RTLD_DEFAULT, "omp_get_max_threads"))),
         in_parallel(
-            reinterpret_cast<decltype(in_parallel)>(dlsym(RTLD_DEFAULT, "omp_in_parallel"))) {}
-  bool is_complete() const { return parallel && max_threads && in_parallel; }
+            reinterpret_cast<decltype(in_parallel)>(dlsym(RTLD_DEFAULT, "omp_in_parallel"))),
+        thread_number(
+            reinterpret_cast<decltype(thread_number)>(dlsym(RTLD_DEFAULT, "omp_get_thread_num"))) {}
+  bool is_complete() const { return parallel && max_threads && in_parallel && thread_number; }
 };
 
 // Set once it is found: torch may be imported after the first dispatch.
@@ -69,17 +72,36 @@ const Forks forks;
 
 } // namespace
 
-bool run_on_openmp_team(unsigned threads, void (*function)(void*), void* argument) {
+// Null if this thread cannot use it, or its team has fewer than `threads`.
+static const Runtime* usable_runtime(unsigned threads) {
   if (Forks::has_lost_team || syscall(SYS_gettid) != getpid())
-    return false;
+    return nullptr;
   const Runtime* runtime = find_runtime();
   if (!runtime || runtime->in_parallel() != 0)
-    return false;
-  // The whole team, as torch's operators use it: another number would end threads, or start some.
+    return nullptr;
   const int team = runtime->max_threads();
-  if (team < 0 || static_cast<unsigned>(team) < threads)
+  return team >= 0 && static_cast<unsigned>(team) >= threads ? runtime : nullptr;
+}
+
+bool has_openmp_team(unsigned threads) {
+  return usable_runtime(threads) != nullptr;
+}
+
+bool run_on_openmp_team(unsigned threads, void (*function)(void*, unsigned), void* argument) {
+  const Runtime* runtime = usable_runtime(threads);
+  if (!runtime)
     return false;
-  runtime->parallel(function, argument, static_cast<unsigned>(team), 0);
+  struct Call {
+    const Runtime* runtime;
+    void (*function)(void*, unsigned);
+    void* argument;
+  } call{runtime, function, argument};
+  const auto member = [](void* data) {
+    const auto& [of, to_call, with] = *static_cast<const Call*>(data);
+    to_call(with, static_cast<unsigned>(of->thread_number()));
+  };
+  // The whole team, as torch's operators use it: another number would end threads, or start some.
+  runtime->parallel(member, &call, static_cast<unsigned>(runtime->max_threads()), 0);
   return true;
 }
 

@@ -34,6 +34,13 @@ ThreadPool::ThreadPool() : width_(std::max(1u, describe_host().processors)) {
   pthread_atfork(nullptr, nullptr, [] { instance().after_fork(); });
 }
 
+double ThreadPool::least_work() const {
+  // Threads of ours sleep, and take some ten microseconds to wake. Torch's spin for a while after
+  // its operators, which share work of this size among them as well: what one thread alone did
+  // would lie in the wrong core's cache for the next.
+  return has_openmp_team(std::min(width_, 2u)) ? 10'000 : 40'000;
+}
+
 // The child of a fork has only the thread that forked.
 void ThreadPool::after_fork() {
   new (&mutex_) std::mutex;
@@ -53,11 +60,11 @@ void ThreadPool::start_threads() {
     sigdelset(&blocked, wanted);
   pthread_sigmask(SIG_SETMASK, &blocked, &before);
   for (unsigned i = 1; i < width_; ++i)
-    std::thread([this] { helper_loop(); }).detach();
+    std::thread([this, i] { helper_loop(i); }).detach();
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
-void ThreadPool::helper_loop() {
+void ThreadPool::helper_loop(unsigned member) {
   pthread_setname_np(pthread_self(), "mw-worker");
   ThreadState& state = ThreadState::current();
   std::unique_lock lock(mutex_);
@@ -71,17 +78,17 @@ void ThreadPool::helper_loop() {
     });
     ++job->helpers_;
     lock.unlock();
-    job->work(state, false);
+    job->work(state, member);
     lock.lock();
     leave(*job);
   }
 }
 
 // For one thread of the OpenMP team, of which as many work as are wanted.
-void ThreadPool::team_member(Job& job) {
+void ThreadPool::team_member(Job& job, unsigned member) {
   ThreadState& state = ThreadState::current();
   if (&state == job.caller_) {
-    job.work(state, true);
+    job.work(state, 0);
     wait_for_helpers(job);
     return;
   }
@@ -93,7 +100,7 @@ void ThreadPool::team_member(Job& job) {
     ++job.helpers_;
     threads_.push_back(&state);
   }
-  job.work(state, false);
+  job.work(state, member);
   const std::lock_guard lock(mutex_);
   std::erase(threads_, &state);
   leave(job);
@@ -133,7 +140,7 @@ void ThreadPool::run(Job& job, unsigned helpers) {
   helpers = std::min(helpers, width_ - 1);
   job.reset(helpers + 1);
   if (helpers == 0)
-    return job.work(state, true);
+    return job.work(state, 0);
   {
     const std::lock_guard lock(mutex_);
     job.open_ = true;
@@ -141,9 +148,9 @@ void ThreadPool::run(Job& job, unsigned helpers) {
     threads_.reserve(threads_.size() + width_); // team_member() must not throw
   }
   auto call = std::make_pair(this, &job);
-  const auto member = [](void* argument) {
+  const auto member = [](void* argument, unsigned number) {
     const auto& [pool, shared] = *static_cast<std::pair<ThreadPool*, Job*>*>(argument);
-    pool->team_member(*shared);
+    pool->team_member(*shared, number);
   };
   if (run_on_openmp_team(helpers + 1, member, &call))
     return;
@@ -157,7 +164,7 @@ void ThreadPool::run(Job& job, unsigned helpers) {
   }
   for (unsigned i = 0; i < helpers; ++i)
     work_.notify_one();
-  job.work(state, true);
+  job.work(state, 0);
   wait_for_helpers(job);
   const std::lock_guard lock(mutex_);
   std::erase(jobs_, &job);

@@ -18,7 +18,8 @@ class Job {
   // Before each run, which `threads` threads are expected to share.
   virtual void reset(unsigned threads) = 0;
   // Takes units until there are none, or until the job failed. Runs on several threads at once.
-  virtual void work(ThreadState& thread, bool is_caller) = 0;
+  // `member`: the thread's number, the same for each job; 0 is the one that called.
+  virtual void work(ThreadState& thread, unsigned member) = 0;
   virtual Supervision& supervision() = 0;
 
  private:
@@ -35,6 +36,9 @@ class ThreadPool {
   static ThreadPool& instance();
   // Threads that work on a job at most, the caller among them.
   unsigned width() const { return width_; }
+  // Nanoseconds of one thread's work from which on others are worth waking, asked by the thread
+  // that has the work.
+  double least_work() const;
   // Returns when no unit is left or running. The caller works too, and polls the job's hook while
   // it waits for the others. `helpers`: how many other threads are worth waking.
   void run(Job& job, unsigned helpers);
@@ -44,8 +48,8 @@ class ThreadPool {
  private:
   ThreadPool();
   void start_threads();
-  void helper_loop();
-  void team_member(Job& job);
+  void helper_loop(unsigned member);
+  void team_member(Job& job, unsigned member);
   void leave(Job& job);
   void wait_for_helpers(Job& job);
   void after_fork();
