@@ -19,7 +19,7 @@ static bool has_loop(llvm::Function& function) {
   return !llvm::LoopInfo(dominators).empty();
 }
 
-bool join_simdgroups(llvm::Function& function, const Shape& shape) {
+bool join_simdgroups(llvm::Function& function, const Shape& shape, bool may_part) {
   if (!shape.is_full() || shape.count() == kSimdgroupSize)
     return false;
   const std::optional<StateUses> uses = uses_of_state(function);
@@ -29,13 +29,14 @@ bool join_simdgroups(llvm::Function& function, const Shape& shape) {
   for (llvm::CallInst* cut : cuts_in(function))
     fences.push_back(cut);
   const bool is_joined =
-      join_side_by_side({function,
-                         shape.count() / kSimdgroupSize,
-                         {uses->indices.begin(), uses->indices.end()},
-                         [](llvm::Instruction& index, unsigned k) -> llvm::Value* {
+      join_side_by_side({.function = function,
+                         .count = shape.count() / kSimdgroupSize,
+                         .sources = {uses->indices.begin(), uses->indices.end()},
+                         .value = [](llvm::Instruction& index, unsigned k) -> llvm::Value* {
                            return llvm::ConstantInt::get(index.getType(), k);
                          },
-                         std::move(fences)});
+                         .fences = std::move(fences),
+                         .may_part = may_part});
   if (!is_joined)
     return false;
   for (llvm::CallInst* barrier : uses->barriers)

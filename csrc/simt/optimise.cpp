@@ -5,6 +5,7 @@
 #include "simt/scalar_addresses.h"
 #include "simt/scaling.h"
 #include "simt/stride_loops.h"
+#include "simt/thin_prefetches.h"
 
 #include <llvm/Analysis/LoopInfo.h>
 #include <llvm/Analysis/ScalarEvolution.h>
@@ -317,6 +318,7 @@ void optimise_vectors(llvm::Module& module, llvm::TargetMachine& target, const V
   passes.addPass(llvm::InstCombinePass());
   passes.addPass(llvm::ADCEPass());
   passes.addPass(llvm::SimplifyCFGPass());
+  passes.addPass(ThinPrefetches());
   for (llvm::Function& function : module)
     if (!function.isDeclaration()) {
       passes.run(function, analyses.functions);

@@ -6,8 +6,14 @@
 #include <llvm/ADT/DenseMap.h>
 #include <llvm/ADT/DenseSet.h>
 #include <llvm/ADT/SetVector.h>
+#include <llvm/Analysis/PostDominators.h>
 #include <llvm/Analysis/ValueTracking.h>
 #include <llvm/IR/IntrinsicInst.h>
+#include <llvm/Transforms/Utils/BasicBlockUtils.h>
+#include <llvm/Transforms/Utils/Cloning.h>
+#include <llvm/Transforms/Utils/ValueMapper.h>
+
+#include <optional>
 
 namespace metalwright::simt {
 
@@ -15,6 +21,7 @@ namespace {
 
 // More instructions than this cost more to compile than most kernels run.
 constexpr std::size_t kMost = 2500;
+const llvm::RemapFlags kRemap = llvm::RF_NoModuleLevelChanges | llvm::RF_IgnoreMissingLocals;
 
 class Joiner {
  public:
@@ -29,16 +36,12 @@ class Joiner {
 
   bool run() {
     find_different();
-    if (different_.size() * runs_.count > kMost)
+    if (!(runs_.may_part ? find_detours() : can_run_together()) || is_too_long())
       return false;
-    if (!can_run_together())
+    if (!runs_.may_part && !flatten_all())
       return false;
-    for (std::vector<llvm::BasicBlock*> parting; !(parting = parting_blocks()).empty();) {
-      if (!llvm::any_of(parting, [&](llvm::BasicBlock* block) { return try_flatten(*block); }))
-        return false;
-      different_.clear();
-      find_different();
-    }
+    for (Detour& detour : detours_)
+      give_own_end(detour);
     copies_.resize(runs_.count);
     for (llvm::BasicBlock* block : blocks_)
       copy_block(*block);
@@ -50,6 +53,8 @@ class Joiner {
     for (unsigned k = 1; k < runs_.count; ++k)
       for (const auto& [original, copy] : copies_[k])
         replace_operands(*copy, k);
+    for (const Detour& detour : detours_)
+      go_apart(detour);
     for (llvm::Instruction* original : runs_.followed)
       if (different_.contains(original)) {
         std::vector<llvm::Instruction*> all{original};
@@ -61,6 +66,21 @@ class Joiner {
   }
 
  private:
+  // Blocks between a branch at which runs part and where its ways meet.
+  struct Detour {
+    llvm::BasicBlock* begin = nullptr;
+    llvm::BasicBlock* end = nullptr;
+    llvm::SetVector<llvm::BasicBlock*> blocks = {};
+  };
+
+  bool is_too_long() const {
+    std::size_t instructions = different_.size();
+    for (const Detour& detour : detours_)
+      for (const llvm::BasicBlock* block : detour.blocks)
+        instructions += block->size();
+    return instructions * runs_.count > kMost;
+  }
+
   bool is_inside(const llvm::Instruction& instruction) const {
     return blocks_.contains(const_cast<llvm::BasicBlock*>(instruction.getParent()));
   }
@@ -84,6 +104,16 @@ class Joiner {
     return llvm::all_of(parting, [&](llvm::BasicBlock* block) { return flat.contains(block); });
   }
 
+  bool flatten_all() {
+    for (std::vector<llvm::BasicBlock*> parting; !(parting = parting_blocks()).empty();) {
+      if (!llvm::any_of(parting, [&](llvm::BasicBlock* block) { return try_flatten(*block); }))
+        return false;
+      different_.clear();
+      find_different();
+    }
+    return true;
+  }
+
   bool try_flatten(llvm::BasicBlock& block) {
     const auto gone = blocks_to_flatten(block);
     if (!gone)
@@ -92,6 +122,135 @@ class Joiner {
       blocks_.remove(inner);
     flatten(block);
     return true;
+  }
+
+  // Finds a detour for each branch at which runs part; what they bring along differs as well.
+  bool find_detours() {
+    for (std::vector<llvm::BasicBlock*> parting; !(parting = undetoured_blocks()).empty();) {
+      const llvm::PostDominatorTree post_dominators(runs_.function);
+      // Of nested ones the outer one. A branch within one needs none of its own.
+      std::optional<Detour> detour;
+      for (llvm::BasicBlock* block : parting) {
+        std::optional<Detour> next = detour_from(*block, post_dominators);
+        if (next && (!detour || next->blocks.contains(detour->begin)))
+          detour = std::move(next);
+      }
+      if (!detour)
+        return false;
+      llvm::erase_if(detours_,
+                     [&](const Detour& inner) { return detour->blocks.contains(inner.begin); });
+      for (llvm::BasicBlock* block : detour->blocks)
+        blocks_.remove(block);
+      detours_.push_back(std::move(*detour));
+      different_.clear();
+      find_different();
+    }
+    return true;
+  }
+
+  std::vector<llvm::BasicBlock*> undetoured_blocks() const {
+    std::vector<llvm::BasicBlock*> found = parting_blocks();
+    llvm::erase_if(found, [&](llvm::BasicBlock* block) {
+      return llvm::any_of(detours_, [&](const Detour& detour) { return detour.begin == block; });
+    });
+    return found;
+  }
+
+  std::optional<Detour> detour_from(llvm::BasicBlock& block,
+                                    const llvm::PostDominatorTree& post_dominators) const {
+    const llvm::DomTreeNode* node = post_dominators.getNode(&block);
+    Detour detour{&block, node && node->getIDom() ? node->getIDom()->getBlock() : nullptr};
+    if (!llvm::isa<llvm::BranchInst>(block.getTerminator()) || !detour.end)
+      return std::nullopt;
+    std::vector<llvm::BasicBlock*> open{&block};
+    while (!open.empty()) {
+      llvm::BasicBlock* from = open.back();
+      open.pop_back();
+      for (llvm::BasicBlock* next : llvm::successors(from)) {
+        if (next == &block)
+          return std::nullopt; // runs go round a loop differently often
+        if (next == detour.end || !detour.blocks.insert(next))
+          continue;
+        open.push_back(next);
+      }
+    }
+    for (llvm::BasicBlock* inner : detour.blocks)
+      for (llvm::BasicBlock* from : llvm::predecessors(inner))
+        if (from != &block && !detour.blocks.contains(from))
+          return std::nullopt; // another way leads into it
+    for (llvm::BasicBlock* inner : detour.blocks)
+      for (llvm::Instruction& instruction : *inner)
+        if (fences_.contains(&instruction) || sources_.contains(&instruction) ||
+            llvm::isa<llvm::AllocaInst>(instruction) ||
+            llvm::is_contained(runs_.followed, &instruction) ||
+            (instruction.isTerminator() && !llvm::isa<llvm::BranchInst>(instruction)))
+          return std::nullopt;
+    return detour;
+  }
+
+  // A block where only the detour's ways meet, which has what they bring along.
+  void give_own_end(Detour& detour) {
+    std::vector<llvm::BasicBlock*> from;
+    for (llvm::BasicBlock* before : llvm::predecessors(detour.end))
+      if ((before == detour.begin || detour.blocks.contains(before)) &&
+          !llvm::is_contained(from, before))
+        from.push_back(before);
+    detour.end = llvm::SplitBlockPredecessors(detour.end, from, ".met");
+    blocks_.insert(detour.end);
+    for (llvm::PHINode& phi : detour.end->phis())
+      different_.insert(&phi);
+  }
+
+  // One run's way after the other's, each with a copy of the detour and an end of its own.
+  void go_apart(const Detour& detour) {
+    auto* fork = llvm::cast<llvm::BranchInst>(detour.begin->getTerminator());
+    std::vector<llvm::Instruction*> phis;
+    for (llvm::PHINode& phi : detour.end->phis())
+      if (different_.contains(&phi))
+        phis.push_back(&phi);
+    // What the first run goes along is copied before it is changed.
+    std::vector<llvm::ValueToValueMapTy> maps(runs_.count);
+    std::vector<std::vector<llvm::BasicBlock*>> ways(runs_.count);
+    std::vector<llvm::BranchInst*> forks(runs_.count, fork);
+    ways[0].assign(detour.blocks.begin(), detour.blocks.end());
+    for (unsigned k = 1; k < runs_.count; ++k) {
+      forks[k] = llvm::cast<llvm::BranchInst>(fork->clone());
+      for (llvm::BasicBlock* block : detour.blocks) {
+        llvm::BasicBlock* copy = llvm::CloneBasicBlock(block, maps[k], "", &runs_.function);
+        maps[k][block] = copy;
+        ways[k].push_back(copy);
+      }
+    }
+    llvm::BasicBlock* from = detour.begin;
+    for (unsigned k = 0; k < runs_.count; ++k) {
+      const bool is_last = k + 1 == runs_.count;
+      llvm::BasicBlock* end =
+          is_last ? detour.end
+                  : llvm::BasicBlock::Create(runs_.function.getContext(), "", &runs_.function);
+      if (k != 0) {
+        forks[k]->insertInto(from, from->end());
+        llvm::RemapInstruction(forks[k], maps[k], kRemap);
+        llvm::remapInstructionsInBlocks(ways[k], maps[k]);
+      }
+      for (llvm::Instruction* original : phis) {
+        auto* phi = llvm::cast<llvm::PHINode>(k == 0 ? original : copies_[k].lookup(original));
+        if (k != 0)
+          llvm::RemapInstruction(phi, maps[k], kRemap);
+        phi->replaceIncomingBlockWith(detour.begin, from);
+        if (!is_last)
+          phi->moveBefore(*end, end->end());
+      }
+      replace_operands(*forks[k], k);
+      forks[k]->replaceSuccessorWith(detour.end, end);
+      for (llvm::BasicBlock* block : ways[k]) {
+        for (llvm::PHINode& phi : block->phis())
+          phi.replaceIncomingBlockWith(detour.begin, from);
+        for (llvm::Instruction& instruction : *block)
+          replace_operands(instruction, k);
+        block->getTerminator()->replaceSuccessorWith(detour.end, end);
+      }
+      from = end;
+    }
   }
 
   // Where runs may take different ways.
@@ -120,6 +279,17 @@ class Joiner {
           if (is_inside(*variable) && different_.insert(variable))
             open.push_back(variable);
     };
+    for (const Detour& detour : detours_) {
+      for (llvm::PHINode& phi : detour.end->phis())
+        add(phi);
+      // What a run may put there on its own.
+      for (llvm::BasicBlock* block : detour.blocks)
+        for (llvm::Instruction& instruction : *block)
+          if (auto* store = llvm::dyn_cast<llvm::StoreInst>(&instruction))
+            if (auto* variable = llvm::dyn_cast<llvm::AllocaInst>(
+                    llvm::getUnderlyingObject(store->getPointerOperand())))
+              add(*variable);
+    }
     for (llvm::BasicBlock* block : blocks_)
       for (llvm::Instruction& instruction : *block) {
         if (is_of_common_memory(instruction))
@@ -211,6 +381,7 @@ class Joiner {
   llvm::DenseSet<llvm::Instruction*> same_;
   llvm::SetVector<llvm::BasicBlock*> blocks_;
   llvm::SetVector<llvm::Instruction*> different_;
+  std::vector<Detour> detours_; // apart from each other; their blocks are not among `blocks_`
   std::vector<llvm::DenseMap<llvm::Instruction*, llvm::Instruction*>> copies_;   // by run
   llvm::DenseMap<std::pair<llvm::Instruction*, unsigned>, llvm::Value*> values_; // of sources
 };

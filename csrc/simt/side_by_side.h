@@ -25,6 +25,9 @@ struct SideBySide {
   std::vector<llvm::Instruction*> same = {};
   // Branches at which runs part and whose ways only compute may be flattened (flatten.h).
   bool may_flatten = false;
+  // Branches at which runs part may be taken by one run after the other, as long as the ways meet
+  // again, with no fence or source on them. Not together with `may_flatten`.
+  bool may_part = false;
   // Where the program is not the whole function: its blocks. It is entered by the first one alone,
   // and nothing outside uses its values.
   std::vector<llvm::BasicBlock*> blocks = {};
@@ -35,10 +38,10 @@ struct SideBySide {
 };
 
 // Joins the runs if all take the same way through the program: no branch, but for those that are
-// flattened, depends on what differs (the sources, private memory, effects, what was computed from
-// these). Programs that get too long are left alone. Loads at the same address are the same for all
-// unless a run writes there between the same two fences: a race, of which nothing is promised. True
-// if it changed the function, which should then be optimised again.
+// flattened or gone along apart, depends on what differs (the sources, private memory, effects,
+// what was computed from these). Programs that get too long are left alone. Loads at the same
+// address are the same for all unless a run writes there between the same two fences: a race, of
+// which nothing is promised. True if it changed the function, which should then be optimised again.
 bool join_side_by_side(const SideBySide& runs);
 
 } // namespace metalwright::simt

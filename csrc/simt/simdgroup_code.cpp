@@ -179,7 +179,9 @@ build_simdgroups(llvm::Module& module, const air::EntryPoint& entry,
   // Of the program as it is, before there are loops over simdgroups.
   const bool can_be_together =
       shape.together != 0 && !has_threadgroup_arguments(entry) && !has_loop_over_buffers(function);
-  const bool is_side_by_side = join_simdgroups(function, shape);
+  // Where several threadgroups can be one program, parts that are loops over simdgroups leave more
+  // room for it.
+  const bool is_side_by_side = join_simdgroups(function, shape, !can_be_together);
   code.is_cut = code.has_barrier && !is_side_by_side &&
                 split_at_barriers(function, shape, vector_registers(function, target));
   const bool is_alone = is_single && erase_barriers(function);

@@ -8,6 +8,7 @@
 #include <llvm/Analysis/ValueTracking.h>
 #include <llvm/IR/IRBuilder.h>
 #include <llvm/IR/InstIterator.h>
+#include <llvm/IR/MDBuilder.h>
 #include <llvm/IR/Module.h>
 #include <llvm/IR/PatternMatch.h>
 #include <llvm/Transforms/Utils/Cloning.h>
@@ -106,6 +107,73 @@ void create_cut(llvm::IRBuilder<>& builder, bool is_begin) {
   builder.CreateCall(callee, builder.getInt1(is_begin));
 }
 
+// Unrolled, each simdgroup would go through its part of the row by itself, which is memory in
+// strides; and nothing is gained by it, since simdgroups go round together.
+void keep_rolled(llvm::Instruction& way_back) {
+  llvm::LLVMContext& context = way_back.getContext();
+  way_back.setMetadata(
+      llvm::LLVMContext::MD_loop,
+      llvm::makePostTransformationMetadata(
+          context, nullptr, {"llvm.loop.unroll."},
+          {llvm::MDNode::get(context,
+                             {llvm::MDString::get(context, "llvm.loop.unroll.disable")})}));
+}
+
+// Whether nothing that the header computes, but for its phis, is used behind the loop: then it need
+// not be left through its header. It has no effects, as all that leaves a loop in its header.
+bool can_end_anywhere(const llvm::Loop& loop) {
+  const auto* way_back = llvm::dyn_cast<llvm::BranchInst>(loop.getLoopLatch()->getTerminator());
+  if (!way_back || way_back->isConditional())
+    return false;
+  return llvm::all_of(*loop.getHeader(), [&](const llvm::Instruction& instruction) {
+    return llvm::isa<llvm::PHINode>(instruction) ||
+           (!instruction.mayHaveSideEffects() &&
+            llvm::all_of(instruction.users(), [&](const llvm::User* user) {
+              return loop.contains(llvm::cast<llvm::Instruction>(user));
+            }));
+  });
+}
+
+// Makes a branch of the loop, of which a thread goes at most one round, behind one that all threads
+// go the same way at: `is_needed`, whether any goes that round.
+// Requires: can_end_anywhere(), the loop is entered from `before` alone.
+void go_round_once(llvm::Loop& loop, llvm::BasicBlock& before, llvm::Value* is_needed) {
+  llvm::BasicBlock* header = loop.getHeader();
+  llvm::BasicBlock* latch = loop.getLoopLatch();
+  llvm::BasicBlock* exit = header->getTerminator()->getSuccessor(1);
+  llvm::BasicBlock* met =
+      llvm::BasicBlock::Create(header->getContext(), "met", header->getParent(), exit);
+  llvm::IRBuilder<> builder(met);
+  std::vector<std::pair<llvm::PHINode*, llvm::PHINode*>> results;
+  for (llvm::PHINode& phi : header->phis()) {
+    results.emplace_back(&phi, builder.CreatePHI(phi.getType(), 3));
+    phi.replaceUsesWithIf(results.back().second, [&](llvm::Use& use) {
+      return !loop.contains(llvm::cast<llvm::Instruction>(use.getUser()));
+    });
+  }
+  for (const auto& [phi, result] : results) {
+    result->addIncoming(phi->getIncomingValueForBlock(&before), &before);
+    result->addIncoming(phi->getIncomingValueForBlock(&before), header);
+    result->addIncoming(phi->getIncomingValueForBlock(latch), latch);
+  }
+  builder.CreateBr(exit);
+  for (llvm::PHINode& phi : exit->phis())
+    phi.replaceIncomingBlockWith(header, met);
+  header->getTerminator()->setSuccessor(1, met);
+  latch->getTerminator()->replaceSuccessorWith(header, met);
+  llvm::Instruction* end = before.getTerminator();
+  builder.SetInsertPoint(end);
+  // Likely not, so that nobody computes masks before the branch.
+  builder.CreateCondBr(is_needed, header, met,
+                       llvm::MDBuilder(header->getContext()).createBranchWeights(1, 2000));
+  end->eraseFromParent();
+  // What one round ends with is what the next would begin with: there is none.
+  for (const auto& [phi, result] : results) {
+    phi->replaceAllUsesWith(phi->getIncomingValueForBlock(&before));
+    phi->eraseFromParent();
+  }
+}
+
 void split(llvm::Loop& loop, const Stride& stride, unsigned threads) {
   llvm::BasicBlock* header = loop.getHeader();
   llvm::BasicBlock* latch = loop.getLoopLatch();
@@ -143,6 +211,7 @@ void split(llvm::Loop& loop, const Stride& stride, unsigned threads) {
   builder.SetInsertPoint(last->getTerminator());
   round->addIncoming(builder.getInt32(0), before);
   round->addIncoming(builder.CreateAdd(round, builder.getInt32(1), "", true, true), last);
+  keep_rolled(*last->getTerminator());
   builder.SetInsertPoint(rest);
   create_cut(builder, false);
   builder.CreateBr(header);
@@ -150,6 +219,12 @@ void split(llvm::Loop& loop, const Stride& stride, unsigned threads) {
     phi.setIncomingValueForBlock(before, map[&phi]);
     phi.replaceIncomingBlockWith(before, rest);
   }
+  if (!can_end_anywhere(loop))
+    return;
+  llvm::Instruction* to_rest = rest->getTerminator();
+  builder.SetInsertPoint(to_rest);
+  go_round_once(loop, *rest,
+                builder.CreateICmpNE(builder.CreateMul(rounds, builder.getInt32(threads)), bound));
 }
 
 } // namespace

@@ -206,7 +206,8 @@ void VectorBuilder::leave_block(BasicBlock& block) {
     side = BasicBlock::Create(context_, "", function_);
     origin_[side] = &block;
   }
-  builder_.CreateCondBr(scalar(branch->getCondition()), sides[0], sides[1]);
+  builder_.CreateCondBr(scalar(branch->getCondition()), sides[0], sides[1],
+                        branch->getMetadata(llvm::LLVMContext::MD_prof));
   for (unsigned i = 0; i < 2; ++i) {
     builder_.SetInsertPoint(sides[i]);
     take_edge(block, *branch->getSuccessor(i), mask_);

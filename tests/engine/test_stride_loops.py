@@ -80,6 +80,13 @@ BODIES = {
 WHOLE = {"after a branch", "a way out", "another step"}
 
 
+# Rounds that differ between simdgroups, which is in the way of joining all of the program.
+LEAVING = """
+  int rounds = 0;
+  do rounds++; while (in[(rounds * 5) % (n + 1)] > int(group) * 100 && rounds < 9);
+  result = result * 3 + rounds;"""
+
+
 def source_of(body: str) -> str:
     text = f"""#include <metal_stdlib>
 using namespace metal;
@@ -104,9 +111,10 @@ kernel void k(device const int* in, device int* out, constant uint& n,
     )
 
 
+@pytest.mark.parametrize("end", ["", LEAVING], ids=["", "leaving"])
 @pytest.mark.parametrize("name", BODIES)
-def test_engines_agree(name: str, monkeypatch) -> None:
-    source = source_of(BODIES[name])
+def test_engines_agree(name: str, end: str, monkeypatch) -> None:
+    source = source_of(BODIES[name] + end)
     kernels = {}
     for engine in ("simdgroup", "checked"):
         monkeypatch.setenv("METALWRIGHT_CPU_ENGINE", engine)
@@ -118,7 +126,7 @@ def test_engines_agree(name: str, monkeypatch) -> None:
             found[engine] = np.full(GROUPS * (SIZE + n), 7, np.int32)
             kernel(row, found[engine], n, threadgroups=GROUPS, group_size=SIZE, arg_casts="int32")
         np.testing.assert_array_equal(found["simdgroup"], found["checked"], err_msg=str(n))
-    assert "cut at its barriers" in kernels["simdgroup"].explain()
+    assert ("cut at its barriers" in kernels["simdgroup"].explain()) == bool(end)
     assert (".all" in kernels["simdgroup"].code("llvm")) == (name not in WHOLE)
 
 
@@ -137,3 +145,59 @@ def test_bounds_below_zero(n: int, monkeypatch) -> None:
     groups = (sums * np.arange(1, SIZE + 1)).reshape(-1, 32).sum(1)
     expected = (groups[np.arange(SIZE) & 3] * 3 + np.repeat(groups, 32)).astype(np.int32)
     np.testing.assert_array_equal(out, np.tile(expected, GROUPS))
+
+
+@pytest.mark.parametrize("end", ["", LEAVING], ids=["", "leaving"])
+@pytest.mark.parametrize("n", [0, 100, 128, 300, 512, 1000, 1024])
+@pytest.mark.parametrize("name", ["a sum", "two loops and what they share", "writing"])
+def test_sizes_that_are_known(name: str, n: int, end: str, monkeypatch) -> None:
+    source = source_of(BODIES[name].replace("i < n", f"i < {n}") + end)
+    row = np.random.default_rng(n).integers(-1000, 1000, GROUPS * n + 1).astype(np.int32)
+    found = {}
+    for engine in ("simdgroup", "checked"):
+        monkeypatch.setenv("METALWRIGHT_CPU_ENGINE", engine)
+        kernel = metalwright.compile(source, device="cpu", file_name=engine).kernel("k")
+        found[engine] = np.full(GROUPS * (SIZE + n), 7, np.int32)
+        kernel(row, found[engine], n, threadgroups=GROUPS, group_size=SIZE, arg_casts="int32")
+        if engine == "simdgroup":
+            code = kernel.code("llvm")
+    np.testing.assert_array_equal(found["simdgroup"], found["checked"])
+    # Rounds stay a loop, through memory in order, and nothing is left where they are whole.
+    assert (".all" in code) == (n >= 2 * SIZE)
+    if not end and name != "two loops and what they share":
+        assert ("@llvm.masked" in code) == (n % SIZE != 0)
+
+
+# Of a round, for each kilobyte that it loads or stores.
+PREFETCHES = {"a sum": 1, "a sum of two rows": 2, "writing": 2, "two loops": 16 + 16}
+
+
+@pytest.mark.parametrize("name", PREFETCHES)
+def test_prefetches(name: str, monkeypatch) -> None:
+    body = {
+        "a sum": "for (uint i = t; i < 4096; i += 256) sum += row[i];",
+        "a sum of two rows": "for (uint i = t; i < 4096; i += 256) sum += row[i] * more[i];",
+        "writing": "for (uint i = t; i < 4096; i += 256) out[place * 4096 + i] = row[i];",
+        "two loops": """for (uint i = t; i < 4096; i += 256) sum += row[i];
+            all[t] = sum; threadgroup_barrier(mem_flags::mem_threadgroup); sum = all[t ^ 1];
+            for (uint i = t; i < 4096; i += 256) sum ^= row[i];""",
+    }[name]
+    monkeypatch.setenv("METALWRIGHT_CPU_ENGINE", "simdgroup")
+    kernel = metalwright.compile(
+        f"""#include <metal_stdlib>
+        using namespace metal;
+        kernel void k(device const int* row, device int* out, device const int* more,
+                      uint t [[thread_index_in_threadgroup]],
+                      uint place [[threadgroup_position_in_grid]]) {{
+          threadgroup int all[256];
+          int sum = 0;
+          row += place * 4096;
+          {body}
+          all[t] = sum; threadgroup_barrier(mem_flags::mem_threadgroup);
+          if (t < 32) out[place * 4096 + t] += simd_sum(all[t] + all[t + 99]);
+        }}""",
+        device="cpu",
+    ).kernel("k")
+    row = np.ones(4 * 4096, np.int32)
+    kernel(row, np.zeros(4 * 4096, np.int32), row[:4096], threadgroups=4, group_size=256)
+    assert kernel.code("llvm").count("call void @llvm.prefetch") == PREFETCHES[name]
