@@ -207,3 +207,34 @@ def test_exponentials_have_the_same_bits_as_vectors(name: str) -> None:
         run(source, engine, "k", (out,), threads=out.size, group_size=256)
         found.append(out)
     np.testing.assert_array_equal(*found)
+
+
+@pytest.mark.parametrize("engine", ["", "simdgroup"])
+@pytest.mark.parametrize("name", ["sin", "cos", "tan"])
+def test_angles_of_all_magnitudes(name: str, engine: str) -> None:
+    """Constants for large angles are chosen behind a branch that a whole vector takes.
+
+    Vectors without, with one, and with only such angles. Expected is what one thread computes after
+    the other, whose code has no branch.
+    """
+    source = f"""#include <metal_stdlib>
+    using namespace metal;
+    kernel void k(device const float* x, device const float* y, device float2* out,
+                  uint i [[thread_position_in_grid]]) {{
+      out[i] = float2(precise::{name}(x[i]), precise::sin(y[i]));
+    }}"""
+    random = np.random.default_rng(6)
+    x = random.uniform(-300, 300, (64, 96)).astype(np.float32)
+    bounds = np.array([2.0**47, 2.0**74, 2.0**102], np.float32)
+    large = np.concatenate([bounds, -bounds, np.nextafter(bounds, 0), [3.1e38, np.inf, np.nan]])
+    for row in range(1, 48):
+        where = random.integers(0, 96, 1 if row < 32 else 30)
+        x[row, where] = random.choice(large, where.size)
+    x[48:] = random.choice(large, (16, 96))
+    x, y = x.reshape(-1), random.permutation(x.reshape(-1))
+    found = []
+    for how in (engine, "checked"):
+        out = np.zeros((x.size, 2), np.float32)
+        run(source, how, "k", (x, y, out), threads=x.size, group_size=32)
+        found.append(out.view(np.int32))
+    np.testing.assert_array_equal(*found)

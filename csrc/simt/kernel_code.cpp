@@ -11,6 +11,7 @@
 #include "simt/lower_intrinsics.h"
 #include "simt/matrix_forms.h"
 #include "simt/optimise.h"
+#include "simt/rare_magnitudes.h"
 #include "simt/value_checks.h"
 #include "simt/vector_loop.h"
 
@@ -319,6 +320,8 @@ KernelCode lower_to_loop(PreparedKernel kernel, llvm::TargetMachine& target, con
     code.streams = stream_stores(*kernel.module->getFunction(kEntryName), shape.streams);
     air::verify_after(*kernel.module, "stream_stores");
   }
+  branch_at_rare_magnitudes(*kernel.module->getFunction(kEntryName));
+  air::verify_after(*kernel.module, "branch_at_rare_magnitudes");
   if (shape.is_alone)
     make_atomics_plain(*kernel.module);
   return finish(std::move(code), kernel);

@@ -1,6 +1,7 @@
 // Pass pipelines: short, because the time that they take is the user's compile time.
 #include "simt/optimise.h"
 
+#include "simt/narrow_loads.h"
 #include "simt/periods.h"
 #include "simt/scalar_addresses.h"
 #include "simt/scaling.h"
@@ -305,6 +306,7 @@ void optimise_vectors(llvm::Module& module, llvm::TargetMachine& target, const V
   passes.addPass(llvm::InstCombinePass());
   passes.addPass(llvm::SimplifyCFGPass());
   passes.addPass(ScalarAddresses());
+  passes.addPass(NarrowLoads());
   {
     llvm::LoopPassManager loops;
     loops.addPass(llvm::LICMPass(llvm::LICMOptions()));

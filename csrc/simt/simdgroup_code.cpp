@@ -10,6 +10,7 @@
 #include "simt/launch.h"
 #include "simt/loop_order.h"
 #include "simt/optimise.h"
+#include "simt/rare_magnitudes.h"
 #include "simt/row_walks.h"
 #include "simt/shared_loops.h"
 #include "simt/simdgroup_state.h"
@@ -246,6 +247,8 @@ build_simdgroups(llvm::Module& module, const air::EntryPoint& entry,
     code.streams = stream_stores(function, shape.streams);
     air::verify_after(module, "stream_stores");
   }
+  branch_at_rare_magnitudes(*module.getFunction(kEntryName));
+  air::verify_after(module, "branch_at_rare_magnitudes");
   return code;
 }
 

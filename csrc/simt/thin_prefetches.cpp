@@ -6,6 +6,7 @@
 #include <llvm/IR/IntrinsicInst.h>
 
 #include <algorithm>
+#include <optional>
 #include <vector>
 
 namespace metalwright::simt {
@@ -54,22 +55,30 @@ std::vector<Row> rows_of(const Prefetches& prefetches, llvm::ScalarEvolution& ev
   return rows;
 }
 
-// Of each stretch without a gap that is long enough, those that may go.
-void add_needless(std::vector<Prefetch>& row, Prefetches& needless) {
-  std::stable_sort(row.begin(), row.end(),
+// By how much the addresses grow in each round, if they do.
+std::optional<std::int64_t> step_of(const Row& row, llvm::ScalarEvolution& evolution) {
+  const auto* address = llvm::dyn_cast<llvm::SCEVAddRecExpr>(row.first);
+  const auto* step =
+      address ? llvm::dyn_cast<llvm::SCEVConstant>(address->getStepRecurrence(evolution)) : nullptr;
+  return step ? std::optional(step->getAPInt().getSExtValue()) : std::nullopt;
+}
+
+// Where each round's lines follow the last round's without a gap, all but the first of a kilobyte.
+void add_needless(Row& row, llvm::ScalarEvolution& evolution, Prefetches& needless) {
+  std::vector<Prefetch>& all = row.prefetches;
+  std::stable_sort(all.begin(), all.end(),
                    [](const Prefetch& a, const Prefetch& b) { return a.offset < b.offset; });
-  for (std::size_t begin = 0, end = 0; begin < row.size(); begin = end) {
-    for (end = begin + 1; end < row.size() && row[end].offset <= row[end - 1].offset + kLine;)
-      ++end;
-    if (row[end - 1].offset + kLine - row[begin].offset < kKept)
-      continue;
-    std::int64_t kept = row[begin].offset;
-    for (std::size_t i = begin + 1; i < end; ++i)
-      if (row[i].offset >= kept + kKept)
-        kept = row[i].offset;
-      else
-        needless.push_back(row[i].call);
-  }
+  for (std::size_t i = 1; i < all.size(); ++i)
+    if (all[i].offset > all[i - 1].offset + kLine)
+      return;
+  if (step_of(row, evolution) != all.back().offset + kLine - all.front().offset)
+    return;
+  std::int64_t kept = all.front().offset;
+  for (std::size_t i = 1; i < all.size(); ++i)
+    if (all[i].offset >= kept + kKept)
+      kept = all[i].offset;
+    else
+      needless.push_back(all[i].call);
 }
 
 } // namespace
@@ -80,12 +89,12 @@ llvm::PreservedAnalyses ThinPrefetches::run(llvm::Function& function,
   Prefetches needless;
   for (llvm::BasicBlock& block : function) {
     const Prefetches prefetches = prefetches_in(block);
-    if (prefetches.size() < kKept / kLine)
+    if (prefetches.size() < 2)
       continue;
     const std::size_t before = needless.size();
     auto& evolution = analyses.getResult<llvm::ScalarEvolutionAnalysis>(function);
     for (Row& row : rows_of(prefetches, evolution))
-      add_needless(row.prefetches, needless);
+      add_needless(row, evolution, needless);
     blocks += needless.size() > before;
   }
   if (blocks != 1)
