@@ -74,8 +74,8 @@ def softmax() -> Work:
     )
 
 
-def rows(name: str) -> Work:
-    """`layer_norm`, `rms_norm`, `sum_of_rows` or `sum_of_columns` of N x N."""
+def rows(name: str, group: int = 256) -> Work:
+    """`layer_norm`, `rms_norm`, `sum_of_rows` or `sum_of_columns` of N x N, in such threadgroups."""
     kernel = getattr(metalwright.compile(ROWS, device="cpu"), name)
     x, weight, bias = torch.randn(N, N), torch.randn(N), torch.randn(N)
     out = torch.empty(N) if name.startswith("sum") else torch.empty_like(x)
@@ -90,7 +90,7 @@ def rows(name: str) -> Work:
         "sum_of_columns": lambda: torch.sum(x, 0),
     }[name]
     return Work(
-        lambda: kernel(*inputs, out, *sizes, **grid, group_size=256, arg_casts="int32"),
+        lambda: kernel(*inputs, out, *sizes, **grid, group_size=group, arg_casts="int32"),
         theirs,
         lambda: torch.testing.assert_close(out, theirs(), rtol=1e-3, atol=2e-3),
     )
@@ -136,7 +136,8 @@ WORK: dict[str, Callable[[], Work]] = {
     "softmax": softmax,
     "layer_norm": lambda: rows("layer_norm"),
     "rms_norm": lambda: rows("rms_norm"),
-    "sum_of_rows": lambda: rows("sum_of_rows"),
+    "sum_of_rows": lambda: rows("sum_of_rows", 64),
+    "sum_of_rows_256": lambda: rows("sum_of_rows"),
     "sum_of_columns": lambda: rows("sum_of_columns"),
     "tiled": lambda: product("tiled"),
     "matrices": lambda: product("matrices"),

@@ -262,13 +262,13 @@ class UnrollThroughArrays : public llvm::PassInfoMixin<UnrollThroughArrays> {
 
 } // namespace
 
-void optimise_lanes(llvm::Module& module, llvm::TargetMachine& target, unsigned threads) {
+void optimise_lanes(llvm::Module& module, llvm::TargetMachine& target, bool has_simdgroups) {
   set_target(module, target);
   Analyses analyses(target);
   llvm::FunctionPassManager passes;
   add_cleaning(passes);
-  if (threads != 0)
-    passes.addPass(SplitStrideLoops(threads));
+  if (has_simdgroups)
+    passes.addPass(SplitStrideLoops());
   {
     llvm::LoopPassManager loops;
     loops.addPass(llvm::LoopRotatePass());

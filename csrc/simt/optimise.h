@@ -28,8 +28,8 @@ void inline_body(llvm::Function& entry);
 
 // A kernel as a function of one lane, before it becomes vector code: loops in their best form,
 // small ones unrolled so that private arrays become values, switches gone.
-// `threads` in each threadgroup, if these are whole simdgroups and several of them, else 0.
-void optimise_lanes(llvm::Module& module, llvm::TargetMachine& target, unsigned threads);
+// `has_simdgroups`: each threadgroup has whole ones, and several of them.
+void optimise_lanes(llvm::Module& module, llvm::TargetMachine& target, bool has_simdgroups);
 
 struct VectorRun {
   // What is computed once for a threadgroup stands there several times, for several of them, and

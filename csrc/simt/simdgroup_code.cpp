@@ -129,7 +129,7 @@ build_simdgroups(llvm::Module& module, const air::EntryPoint& entry,
   llvm::Function* lane = build_lane_function(module, entry, layout, shape);
   air::verify_after(module, "build_lane_function");
   const bool has_simdgroups = shape.is_full() && shape.count() > kSimdgroupSize;
-  optimise_lanes(module, target, has_simdgroups ? shape.count() : 0);
+  optimise_lanes(module, target, has_simdgroups);
   unify_ends(*lane);
   make_reducible(*lane);
   llvm::DominatorTree dominators(*lane);

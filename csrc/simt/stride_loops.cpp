@@ -35,23 +35,38 @@ constexpr std::size_t kMostInstructions = 200;
 
 struct Stride {
   llvm::ICmpInst* compare = nullptr; // whether the round is done
-  llvm::Value* bound = nullptr;      // n, outside the loop or loaded from memory that is only read
+  llvm::Value* bound = nullptr;      // n
   bool is_signed = false;
+  std::uint64_t step = 0;
 };
 
-// n in front of the loop: null if it changes.
-llvm::Value* hoisted(llvm::Value* bound, const llvm::Loop& loop, llvm::IRBuilder<>& builder) {
-  if (loop.isLoopInvariant(bound))
-    return bound;
-  auto* load = llvm::dyn_cast<llvm::LoadInst>(bound);
-  if (!load || !load->isSimple() || !load->hasMetadata(llvm::LLVMContext::MD_invariant_load) ||
-      !loop.isLoopInvariant(load->getPointerOperand()))
+constexpr unsigned kDeepest = 6;
+// With a longer one a counter may wrap at the end of a row that fits into memory.
+constexpr std::uint64_t kLongestStep = 1 << 16;
+
+// A value that the loop's header computes, in front of the loop: null if it changes.
+llvm::Value* hoisted(llvm::Value* value, const llvm::Loop& loop, llvm::IRBuilder<>& builder,
+                     unsigned depth = 0) {
+  if (loop.isLoopInvariant(value))
+    return value;
+  auto* instruction = llvm::cast<llvm::Instruction>(value);
+  const auto* load = llvm::dyn_cast<llvm::LoadInst>(instruction);
+  if (depth == kDeepest || llvm::isa<llvm::PHINode>(instruction) ||
+      (load ? !load->isSimple() || !load->hasMetadata(llvm::LLVMContext::MD_invariant_load)
+            : instruction->mayReadOrWriteMemory() || instruction->mayHaveSideEffects()))
     return nullptr;
-  return builder.Insert(load->clone());
+  std::vector<llvm::Value*> operands;
+  for (llvm::Value* operand : instruction->operands())
+    operands.push_back(hoisted(operand, loop, builder, depth + 1));
+  if (llvm::is_contained(operands, nullptr))
+    return nullptr;
+  llvm::Instruction* clone = builder.Insert(instruction->clone());
+  for (unsigned i = 0; i < operands.size(); ++i)
+    clone->setOperand(i, operands[i]);
+  return clone;
 }
 
-std::optional<Stride> find_stride(const llvm::Loop& loop, unsigned threads,
-                                  const llvm::DataLayout& layout) {
+std::optional<Stride> find_stride(const llvm::Loop& loop, const llvm::DataLayout& layout) {
   llvm::BasicBlock* header = loop.getHeader();
   llvm::BasicBlock* latch = loop.getLoopLatch();
   auto* branch = llvm::dyn_cast<llvm::BranchInst>(header->getTerminator());
@@ -78,10 +93,13 @@ std::optional<Stride> find_stride(const llvm::Loop& loop, unsigned threads,
   if (!phi || phi->getParent() != header || !phi->getType()->isIntegerTy(32))
     return std::nullopt;
   using namespace llvm::PatternMatch;
-  if (!match(phi->getIncomingValueForBlock(latch), m_Add(m_Specific(phi), m_SpecificInt(threads))))
+  if (!match(phi->getIncomingValueForBlock(latch),
+             m_Add(m_Specific(phi), m_ConstantInt(stride.step))))
+    return std::nullopt;
+  if (stride.step == 0 || stride.step > kLongestStep)
     return std::nullopt;
   llvm::Value* start = phi->getIncomingValueForBlock(loop.getLoopPreheader());
-  if (!llvm::computeKnownBits(start, layout).getMaxValue().ult(threads))
+  if (!llvm::computeKnownBits(start, layout).getMaxValue().ult(stride.step))
     return std::nullopt;
   std::size_t instructions = 0;
   for (llvm::BasicBlock* block : loop.blocks()) {
@@ -174,7 +192,7 @@ void go_round_once(llvm::Loop& loop, llvm::BasicBlock& before, llvm::Value* is_n
   }
 }
 
-void split(llvm::Loop& loop, const Stride& stride, unsigned threads) {
+void split(llvm::Loop& loop, const Stride& stride) {
   llvm::BasicBlock* header = loop.getHeader();
   llvm::BasicBlock* latch = loop.getLoopLatch();
   llvm::BasicBlock* before = loop.getLoopPreheader();
@@ -186,7 +204,8 @@ void split(llvm::Loop& loop, const Stride& stride, unsigned threads) {
   // Of n below zero there are no rounds.
   if (stride.is_signed)
     bound = builder.CreateBinaryIntrinsic(llvm::Intrinsic::smax, bound, builder.getInt32(0));
-  llvm::Value* rounds = builder.CreateUDiv(bound, builder.getInt32(threads), "rounds");
+  llvm::Value* step = builder.getInt32(static_cast<std::uint32_t>(stride.step));
+  llvm::Value* rounds = builder.CreateUDiv(bound, step, "rounds");
   create_cut(builder, true);
   llvm::ValueToValueMapTy map;
   llvm::SmallVector<llvm::BasicBlock*, 8> blocks;
@@ -223,8 +242,7 @@ void split(llvm::Loop& loop, const Stride& stride, unsigned threads) {
     return;
   llvm::Instruction* to_rest = rest->getTerminator();
   builder.SetInsertPoint(to_rest);
-  go_round_once(loop, *rest,
-                builder.CreateICmpNE(builder.CreateMul(rounds, builder.getInt32(threads)), bound));
+  go_round_once(loop, *rest, builder.CreateICmpNE(builder.CreateMul(rounds, step), bound));
 }
 
 } // namespace
@@ -255,10 +273,10 @@ llvm::PreservedAnalyses SplitStrideLoops::run(llvm::Function& function,
   std::vector<std::pair<llvm::Loop*, Stride>> found;
   for (llvm::Loop* loop : top_level)
     if (loop->getLoopPreheader() && is_passed_once(loop->getHeader()))
-      if (const auto stride = find_stride(*loop, threads_, function.getDataLayout()))
+      if (const auto stride = find_stride(*loop, function.getDataLayout()))
         found.emplace_back(loop, *stride);
   for (const auto& [loop, stride] : found)
-    split(*loop, stride, threads_);
+    split(*loop, stride);
   return has_changed || !found.empty() ? llvm::PreservedAnalyses::none()
                                        : llvm::PreservedAnalyses::all();
 }

@@ -71,13 +71,37 @@ BODIES = {
   int sum = 0;
   for (uint i = t; i < n; i += SIZE) { sum = sum * 3 + row[i]; if (sum > 100000) break; }
   int result = sum;""",
+    "a bound that is computed": """
+  int sum = 0;
+  for (uint i = t; i < n / 2 + (n & 4); i += SIZE) sum = sum * 3 + row[i];
+  int result = sum;""",
+    "a bound below zero": """
+  int sum = 0;
+  for (int i = int(t); i < int(n) - 100; i += SIZE) sum = sum * 3 + row[i];
+  int result = sum;""",
+    "two elements a round": """
+  int sum = 0;
+  for (uint i = 2 * t; i < (n & ~1u); i += 2 * SIZE) sum = sum * 3 + row[i] - 5 * row[i + 1];
+  int result = sum;""",
+    "a row for each simdgroup": """
+  int sum = 0;
+  for (uint i = group; i < n / 32; i += SIZE / 32) sum = sum * 3 + row[i * 32 + lane];
+  int result = sum;""",
+    "a bound that changes": """
+  int sum = 0;
+  for (uint i = t; i < n - min(n, uint(abs(sum)) & 7); i += SIZE) sum = sum * 3 + row[i];
+  int result = sum;""",
+    "a start beyond the step": """
+  int sum = 0;
+  for (uint i = 3 * t; i < n; i += SIZE) sum = sum * 3 + row[i];
+  int result = sum;""",
     "another step": """
   int sum = 0;
   for (uint i = t; i < n; i += 2 * SIZE) sum = sum * 3 + row[i];
   int result = sum;""",
 }
 # Which are not split.
-WHOLE = {"after a branch", "a way out", "another step"}
+WHOLE = {"after a branch", "a way out", "a bound that changes", "a start beyond the step"}
 
 
 # Rounds that differ between simdgroups, which is in the way of joining all of the program.
