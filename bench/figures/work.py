@@ -75,7 +75,7 @@ def softmax() -> Work:
 
 
 def rows(name: str, group: int = 256) -> Work:
-    """`layer_norm`, `rms_norm`, `sum_of_rows` or `sum_of_columns` of N x N, in such threadgroups."""
+    """`layer_norm`, `rms_norm`, `sum_of_rows` or `sum_of_columns` of N x N."""
     kernel = getattr(metalwright.compile(ROWS, device="cpu"), name)
     x, weight, bias = torch.randn(N, N), torch.randn(N), torch.randn(N)
     out = torch.empty(N) if name.startswith("sum") else torch.empty_like(x)

@@ -137,8 +137,8 @@ void keep_rolled(llvm::Instruction& way_back) {
                              {llvm::MDString::get(context, "llvm.loop.unroll.disable")})}));
 }
 
-// Whether nothing that the header computes, but for its phis, is used behind the loop: then it need
-// not be left through its header. It has no effects, as all that leaves a loop in its header.
+// Whether the loop need not be left through its header: that has no effects, and of what it
+// computes only phis are used behind the loop.
 bool can_end_anywhere(const llvm::Loop& loop) {
   const auto* way_back = llvm::dyn_cast<llvm::BranchInst>(loop.getLoopLatch()->getTerminator());
   if (!way_back || way_back->isConditional())
