@@ -238,3 +238,36 @@ def test_angles_of_all_magnitudes(name: str, engine: str) -> None:
         run(source, how, "k", (x, y, out), threads=x.size, group_size=32)
         found.append(out.view(np.int32))
     np.testing.assert_array_equal(*found)
+
+
+@pytest.mark.parametrize("engine", ["", "simdgroup"])
+def test_choices_by_magnitude(engine: str) -> None:
+    """Written in a kernel, in any order, and used for other things as well."""
+    source = """#include <metal_stdlib>
+    using namespace metal;
+    kernel void k(device const float* x, device float* first, device float* second,
+                  device float* third, device float* fourth, uint i [[thread_position_in_grid]]) {
+      float m = fabs(x[i]);
+      float a = m >= 1e30f ? 1.0f : 2.0f;
+      float b = a * x[i] + (m >= 1e24f ? x[i] : 4.0f);
+      float c = m >= 1e13f ? 5.0f : 6.0f;
+      float d = m >= 1e24f ? 7.0f : c;
+      float e = m >= 1e30f ? 8.0f : d;
+      float f = m >= 1e35f ? 9.0f : e;
+      first[i] = a + d * 10;
+      second[i] = b;
+      third[i] = c + e * 100;
+      fourth[i] = m >= 1e30f ? f : m >= 1e13f ? a : b;
+    }"""
+    random = np.random.default_rng(7)
+    x = random.choice([-1, 1], 4096) * 10.0 ** random.uniform(-5, 13, 4096)
+    x[2048:] = 10.0 ** random.uniform(8, 38, 2048)
+    x[random.integers(0, 2048, 40)] = 10.0 ** random.uniform(13, 38, 40)
+    x = x.astype(np.float32)
+    found = []
+    for how in (engine, "checked"):
+        out = [np.zeros(x.size, np.float32) for _ in range(4)]
+        run(source, how, "k", (x, *out), threads=x.size, group_size=64)
+        found.append(np.stack(out))
+    np.testing.assert_array_equal(*found)
+    assert len(np.unique(found[0][2])) == 4

@@ -53,10 +53,10 @@ Choices choices_in(llvm::BasicBlock& block) {
   return choices;
 }
 
-// Those of the block that choose between constants, and what else was chosen.
+// Those behind the comparison that choose between constants, and what else was chosen.
 void find_selects(Choice& choice) {
-  for (llvm::Instruction& instruction : *choice.least->getParent()) {
-    auto* select = llvm::dyn_cast<llvm::SelectInst>(&instruction);
+  for (llvm::Instruction* next = choice.least->getNextNode(); next; next = next->getNextNode()) {
+    auto* select = llvm::dyn_cast<llvm::SelectInst>(next);
     if (!select || !llvm::isa<llvm::Constant>(select->getTrueValue()))
       continue;
     auto* condition = llvm::dyn_cast<llvm::Instruction>(select->getCondition());
@@ -88,7 +88,7 @@ void move_behind_branch(Choice& choice) {
   for (llvm::Instruction* compare : choice.others)
     if (is_only_used_by(*compare, choice))
       compare->moveBefore(rare);
-    else
+    else if (compare->getParent() == after)
       compare->moveBefore(before->getTerminator());
   for (llvm::SelectInst* select : choice.selects)
     select->moveBefore(rare);
