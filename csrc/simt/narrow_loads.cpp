@@ -38,7 +38,13 @@ static llvm::Value* narrowed(llvm::IntrinsicInst& load, unsigned count) {
   std::iota(lanes.begin(), lanes.begin() + count, 0);
   llvm::Value* whole = builder.CreateShuffleVector(part, lanes);
   std::iota(lanes.begin() + count, lanes.end(), width + count);
-  return builder.CreateShuffleVector(whole, load.getArgOperand(3), lanes);
+  llvm::Value* rest = load.getArgOperand(3);
+  if (!llvm::isa<llvm::UndefValue>(rest))
+    return builder.CreateShuffleVector(whole, rest, lanes);
+  // Zeros, which must not become undefined where nobody needs them: for the maximum of a vector of
+  // which half is undefined the code generator calls fmaxf, lane by lane.
+  rest = llvm::Constant::getNullValue(load.getType());
+  return builder.CreateFreeze(builder.CreateShuffleVector(whole, rest, lanes));
 }
 
 llvm::PreservedAnalyses NarrowLoads::run(llvm::Function& function, llvm::FunctionAnalysisManager&) {

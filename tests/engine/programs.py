@@ -1,8 +1,9 @@
 """Random well-defined kernels: divergent loops, early exits, simdgroup functions, barriers.
 
 A third of them keep all threads together: conditions only choose values and loops have the same
-bounds for all, as in most kernels with tiles. Loops along rows and sums that every thread makes of
-all threadgroup memory are drawn everywhere, since the engine has forms of its own for them.
+bounds for all, as in most kernels with tiles. Loops along rows, by one thread or by the threadgroup
+in strides, and sums that every thread makes of all threadgroup memory are drawn everywhere, since
+the engine has forms of its own for them.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from dataclasses import dataclass, field
 
 THREADS = 1024  # the most that a grid has
 ROWS = 4 * THREADS  # where the rows begin
-OUTPUTS = ROWS + 16 * THREADS
+WALKS = ROWS + 16 * THREADS  # where rows begin that a threadgroup strides over
+OUTPUTS = WALKS + 16 * THREADS
 
 
 @dataclass
@@ -23,8 +25,8 @@ class Program:
     statements: list[str] = field(default_factory=list)
 
     def source(self) -> str:
-        """The kernel ``k(device int* in, device int* out)``: 1024 in; out, four per thread and then
-        rows of sixteen per thread from ``ROWS`` on.
+        """The kernel ``k(device int* in, device int* out)``: 1024 in; out, four per thread, then
+        rows of sixteen per thread from ``ROWS`` and of 1024 per threadgroup from ``WALKS`` on.
         """
         body = "\n".join(self.statements)
         return f"""#include <metal_stdlib>
@@ -149,6 +151,31 @@ class Writer:
         )
         return f"  for (uint {index} = 0; {index} < {length}; ++{index}) {body}"
 
+    def stride_walk(self) -> str:
+        """A threadgroup strides over a row, each thread one element or two at a time."""
+        self.loops += 1
+        index = f"w{self.loops}"
+        is_wide = self.random.random() < 0.3
+        start, step = ("2 * tid", "2 * size") if is_wide else ("tid", "size")
+        bound = self.random.choice(
+            ["4 * size", "1000u", "300u", "uint(in[5] & 511)", "uint(in[5] & 511) / 3"]
+            + ([] if self.stays_together else ["uint(a & 255)"])
+        )
+        element = f"in[({index} + {self.random.choice([0, 1, 31])}) & 1023]"
+        bodies = [
+            f"a += {element};",
+            f"x = fma(float({element}), 0.5f, x);",
+            f"b = max(b, {element} ^ c);",
+            f"c = c * 3 + {element};",
+            f"if {self.condition()} d ^= {element}; else a -= {element};",
+        ]
+        if is_wide:
+            bodies.append(f"a = a * 5 + {element} * in[({index} + 1) & 1023];")
+        else:  # of a place that the same thread has in each such loop
+            bodies.append(f"out[{WALKS} + gid / size * 1024 + {index}] = {self.integer(1)};")
+        head = f"for (uint {index} = {start}; {index} < {bound}; {index} += {step})"
+        return f"  {head} {self.random.choice(bodies)}"
+
     def shared_sum(self) -> str:
         """Every thread computes the same of what all have written."""
         self.loops += 1
@@ -169,8 +196,10 @@ class Writer:
 
     def statement(self, depth: int, together: bool) -> str:
         """`together`: every thread of the threadgroup comes here, so a barrier may stand here."""
-        if self.random.random() < 0.12:
-            return self.shared_sum() if together and self.random.random() < 0.5 else self.row_walk()
+        if self.random.random() < 0.18:
+            if together and self.random.random() < 0.33:
+                return self.shared_sum()
+            return self.row_walk() if self.random.random() < 0.5 else self.stride_walk()
         pick = self.random.randrange(10)
         if depth >= 3 or pick < 3:
             name = self.random.choice("abcdxy")
