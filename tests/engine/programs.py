@@ -41,7 +41,7 @@ kernel void k(device const int* in, device int* out,
   float x = float(a) * 0.25f, y = float(b & 63) - 20.0f;
 {body}
   out[gid * 4] = a ^ c;
-  out[gid * 4 + 1] = b + d;
+  out[gid * 4 + 1] = int(uint(b) + uint(d)); // a sum of int must not wrap
   out[gid * 4 + 2] = as_type<int>(x);
   out[gid * 4 + 3] = as_type<int>(y);
 }}
@@ -163,14 +163,14 @@ class Writer:
         )
         element = f"in[({index} + {self.random.choice([0, 1, 31])}) & 1023]"
         bodies = [
-            f"a += {element};",
+            f"a = int(uint(a) + uint({element}));",
             f"x = fma(float({element}), 0.5f, x);",
             f"b = max(b, {element} ^ c);",
-            f"c = c * 3 + {element};",
-            f"if {self.condition()} d ^= {element}; else a -= {element};",
+            f"c = int(uint(c) * 3u + uint({element}));",
+            f"if {self.condition()} d ^= {element}; else a = int(uint(a) - uint({element}));",
         ]
         if is_wide:
-            bodies.append(f"a = a * 5 + {element} * in[({index} + 1) & 1023];")
+            bodies.append(f"a = int(uint(a) * 5u + uint({element} * in[({index} + 1) & 1023]));")
         else:  # of a place that the same thread has in each such loop
             bodies.append(f"out[{WALKS} + gid / size * 1024 + {index}] = {self.integer(1)};")
         head = f"for (uint {index} = {start}; {index} < {bound}; {index} += {step})"
