@@ -347,7 +347,7 @@ Timing CpuKernel::dispatch(const Dispatch& dispatch) {
   GridJob job(code.whole->executable, code.edge->executable, launch, supervision, threads_per_unit);
   const double expected = threads * cost;
   unsigned helpers = 0;
-  if (job.units() > 1 && (known_cost == 0 || expected > pool.least_work()))
+  if (job.units() > 1 && (known_cost == 0 || pool.is_worth_sharing(expected)))
     helpers = static_cast<unsigned>(std::min<double>(
         {double(pool.width() - 1), double(job.units() - 1), expected / kUnit + 1}));
 

@@ -34,11 +34,11 @@ ThreadPool::ThreadPool() : width_(std::max(1u, describe_host().processors)) {
   pthread_atfork(nullptr, nullptr, [] { instance().after_fork(); });
 }
 
-double ThreadPool::least_work() const {
+bool ThreadPool::is_worth_sharing(double work) const {
   // Threads of ours sleep, and take some ten microseconds to wake. Torch's spin for a while after
   // its operators, which share work of this size among them as well: what one thread alone did
   // would lie in the wrong core's cache for the next.
-  return has_openmp_team(std::min(width_, 2u)) ? 10'000 : 40'000;
+  return work > 40'000 || (work > 10'000 && has_openmp_team(std::min(width_, 2u)));
 }
 
 // The child of a fork has only the thread that forked.

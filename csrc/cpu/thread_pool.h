@@ -36,9 +36,9 @@ class ThreadPool {
   static ThreadPool& instance();
   // Threads that work on a job at most, the caller among them.
   unsigned width() const { return width_; }
-  // Nanoseconds of one thread's work from which on others are worth waking, asked by the thread
+  // Whether so many nanoseconds of one thread's work are worth waking others, asked by the thread
   // that has the work.
-  double least_work() const;
+  bool is_worth_sharing(double work) const;
   // Returns when no unit is left or running. The caller works too, and polls the job's hook while
   // it waits for the others. `helpers`: how many other threads are worth waking.
   void run(Job& job, unsigned helpers);
